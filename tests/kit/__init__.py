@@ -1,0 +1,1 @@
+"""Tools of the tests, documented so that they can be trusted."""

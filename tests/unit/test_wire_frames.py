@@ -1,0 +1,123 @@
+"""wire.frames: a stream becomes frames, whatever pieces it comes in."""
+
+import struct
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wire import frames
+from wire.errors import PeerError
+from wire.frames import (
+    Ack,
+    Bye,
+    Describe,
+    FrameReader,
+    FrameType,
+    Gap,
+    Held,
+    Hello,
+    Hold,
+    Mark,
+    Marks,
+    Ping,
+    Pong,
+    Ready,
+)
+
+EPOCH = bytes(16)
+BODIES = [
+    Hello("greenhouse", 1, 1, "test"),
+    Ready(1, "test"),
+    Describe([]),
+    Hold([Held(EPOCH, EPOCH, 1)]),
+    Marks([Mark(EPOCH, 0)]),
+    Gap(EPOCH, 1, 2, "collector_rollback"),
+    Ack(EPOCH, 1),
+    Ping(3),
+    Pong(3),
+    Bye("stopping"),
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
+def test_every_body_comes_back(body: frames.Body) -> None:
+    """What one end encodes the other decodes to the same."""
+    ((kind, data),) = FrameReader().feed(frames.encode(body))
+    assert frames.BODIES[kind] is type(body)
+    assert frames.decode(kind, data) == body
+
+
+@given(st.lists(st.integers(0, 400), max_size=20))
+def test_pieces_make_no_difference(cuts: list[int]) -> None:
+    """Any split of the stream gives the same frames."""
+    stream = b"".join(map(frames.encode, BODIES))
+    whole = FrameReader().feed(stream)
+    reader, found, start = FrameReader(), [], 0
+    for cut in [*sorted(cuts), len(stream)]:
+        found += reader.feed(stream[start:cut])
+        start = max(start, cut)
+    assert found == whole
+    assert not reader.begun
+
+
+def test_frame_of_the_limit_passes_and_one_byte_more_does_not() -> None:
+    """The limit is checked on the length alone, before anything of the body is kept."""
+    head = struct.pack("<IB", 1024, FrameType.HELLO)
+    assert len(FrameReader().feed(head + bytes(1024))) == 1
+    with pytest.raises(PeerError, match="frame of 1025 bytes, limit 1024"):
+        FrameReader().feed(struct.pack("<IB", 1025, FrameType.HELLO))
+
+
+def test_unknown_type_is_refused() -> None:
+    """A type nobody knows ends the session, before its body has come."""
+    with pytest.raises(PeerError, match="type 99"):
+        FrameReader().feed(struct.pack("<IB", 10, 99))
+
+
+def test_unknown_fields_are_ignored() -> None:
+    """A later version may add fields."""
+    data = msgspec.msgpack.encode({"token": 5, "new": [1, {"x": "y"}]})
+    assert frames.decode(FrameType.PING, data) == Ping(5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (FrameType.HELLO, {"device": "a"}),
+        (FrameType.HELLO, {"device": "a" * 65, "lowest_version": 1, "highest_version": 1}),
+        (FrameType.ACK, {"epoch": b"short", "mark": 1}),
+        (FrameType.ACK, {"epoch": EPOCH, "mark": -1}),
+        (FrameType.ACK, {"epoch": EPOCH, "mark": 2**63}),
+        (FrameType.BYE, {"reason": "x", "retry_after_s": float("nan")}),
+        (FrameType.BYE, {"reason": "x", "retry_after_s": 1e9}),
+        (FrameType.DESCRIBE, {"sensors": [{"name": "a", "driver": "b", "interval_s": 0, "channels": []}]}),
+        (FrameType.DESCRIBE, {"sensors": [{"name": "a", "driver": "b", "interval_s": float("inf"), "channels": []}]}),
+        (FrameType.PING, []),
+    ],
+)  # fmt: skip
+def test_bodies_of_another_shape_are_refused(kind: FrameType, body: object) -> None:
+    """Missing fields, wrong types and numbers out of range are the peer's fault."""
+    with pytest.raises(PeerError, match=kind.name):
+        frames.decode(kind, msgspec.msgpack.encode(body))
+
+
+@given(st.sampled_from(sorted(frames.BODIES)), st.binary(max_size=300))
+def test_any_bytes_are_a_body_or_a_peer_error(kind: FrameType, data: bytes) -> None:
+    """A peer's bytes raise nothing but PeerError."""
+    try:
+        frames.decode(kind, data)
+    except PeerError:
+        pass
+
+
+def test_byte_by_byte_costs_no_copy_of_all_before() -> None:
+    """A frame of the limit in single bytes stays linear: the bytes held are one growing buffer."""
+    reader = FrameReader(frames.MAX_FRAME_BYTES)
+    reader.feed(struct.pack("<IB", frames.MAX_FRAME_BYTES, FrameType.BATCH))
+    for _ in range(1000):
+        assert reader.feed(b"x") == []
+    held = reader._rest
+    reader.feed(b"x")
+    assert reader._rest is held

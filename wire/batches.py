@@ -1,0 +1,184 @@
+"""Sealed batches: the bytes that are spooled, sent, committed and stored without re-encoding.
+
+A sealed batch is a header of 88 bytes, a body of blocks (see wire.blocks), and a CRC-32 of all
+before it. Little-endian. PROTOCOL.md has the same table with an example in hex.
+
+    offset  type   field
+         0  u8     version, 1
+         1  u8     flags: 1 = the body is deflated (RFC 1950), 2 = the kernel called its clock
+                   synchronised when the clock pair was taken
+         2  u16    readings, 1 to 1000
+         4  u32    size of the whole sealed batch in bytes, so that batches can stand end to end
+         8  16 B   epoch
+        24  u64    seq, from 1
+        32  u64    before: readings of the epoch before this batch, so that gaps count exactly
+        40  16 B   boot id
+        56  i64    clock pair: CLOCK_BOOTTIME, ns
+        64  i64    clock pair: wall clock at that moment, ns since 1970
+        72  i64    first, and
+        80  i64    last time of its readings: CLOCK_BOOTTIME, ns
+        88  ...    body
+       end  u32    CRC-32 (RFC 1952) of everything before it
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from wire import blocks
+from wire.errors import BatchError
+
+VERSION = 1
+MAX_READINGS = 1000
+MAX_BODY_BYTES = 64 * 1024
+MAX_INFLATED_BYTES = 1024 * 1024
+HEADER_BYTES = 88
+CHECKSUM_BYTES = 4
+MAX_SEALED_BYTES = HEADER_BYTES + MAX_BODY_BYTES + CHECKSUM_BYTES
+
+_DEFLATED = 1
+_SYNCHRONISED = 2
+_HEADER = struct.Struct("<BBHI16sQQ16sqqqq")
+_CHECKSUM = struct.Struct("<I")
+_DEFLATE_FROM_BYTES = 256
+_MAX_NUMBER = 2**63 - 1  # SQLite's integers are signed
+
+
+class ClockPair(NamedTuple):
+    """What the two clocks of a device showed at one moment, in nanoseconds."""
+
+    boot_ns: int
+    wall_ns: int
+    synchronised: bool
+
+    @property
+    def offset_ns(self) -> int:
+        """What turns a CLOCK_BOOTTIME of that boot into UTC."""
+        return self.wall_ns - self.boot_ns
+
+
+class Place(NamedTuple):
+    """Where a batch stands in its epoch; `before` counts the epoch's readings before it."""
+
+    epoch: bytes
+    seq: int
+    before: int
+
+
+class Header(NamedTuple):
+    """What a collector must know of a batch to keep it; times are CLOCK_BOOTTIME, ns."""
+
+    readings: int
+    size_bytes: int
+    place: Place
+    boot_id: bytes
+    clock: ClockPair
+    first_ns: int
+    last_ns: int
+
+
+def seal(body: blocks.OpenBody, place: Place, boot_id: bytes, clock: ClockPair) -> bytes:
+    """Fix an open body as the batch at `place`: from here on its bytes never change."""
+    flags = _SYNCHRONISED if clock.synchronised else 0
+    data = body.encoded()
+    if len(data) >= _DEFLATE_FROM_BYTES:
+        deflated = zlib.compress(data, 1)
+        if len(deflated) < len(data):
+            data, flags = deflated, flags | _DEFLATED
+    size_bytes = HEADER_BYTES + len(data) + CHECKSUM_BYTES
+    sealed = (
+        _HEADER.pack(
+            VERSION, flags, body.readings, size_bytes, *place,
+            boot_id, clock.boot_ns, clock.wall_ns, body.first_ns, body.last_ns,
+        )
+        + data
+    )  # fmt: skip
+    return sealed + _CHECKSUM.pack(zlib.crc32(sealed))
+
+
+def open_header(sealed: bytes) -> Header:
+    """Check one sealed batch as a whole, without looking into its body.
+
+    Raises:
+        BatchError: size, checksum, or a number that cannot be.
+    """
+    header = _unpack(sealed, 0)
+    if header.size_bytes != len(sealed):
+        raise BatchError(f"batch of {len(sealed)} bytes says it has {header.size_bytes}")
+    (checksum,) = _CHECKSUM.unpack_from(sealed, len(sealed) - CHECKSUM_BYTES)
+    if zlib.crc32(memoryview(sealed)[:-CHECKSUM_BYTES]) != checksum:
+        raise BatchError("checksum does not match")
+    return header
+
+
+def open_body(sealed: bytes) -> list[blocks.Block]:
+    """Return the blocks of a sealed batch.
+
+    Raises:
+        BatchError: the body cannot be read, or holds more or less than the header says.
+    """
+    header = open_header(sealed)
+    body = sealed[HEADER_BYTES:-CHECKSUM_BYTES]
+    found = blocks.decode(_inflate(body) if sealed[1] & _DEFLATED else body)
+    if blocks.count(found) != header.readings:
+        raise BatchError(f"{blocks.count(found)} readings, the header says {header.readings}")
+    first_ns, last_ns = blocks.span_ns(found)
+    if first_ns < header.first_ns or last_ns > header.last_ns:
+        raise BatchError("times are outside of what the header says")
+    return found
+
+
+def split(run: bytes) -> Iterator[bytes]:
+    """Give the sealed batches that stand end to end in `run`.
+
+    Raises:
+        BatchError: what is left does not hold a whole batch.
+    """
+    start = 0
+    while start < len(run):
+        end = start + _unpack(run, start).size_bytes
+        if end > len(run):
+            raise BatchError(f"batch of {end - start} bytes, {len(run) - start} are left")
+        yield run[start:end]
+        start = end
+
+
+def _unpack(data: bytes, start: int) -> Header:
+    if len(data) - start < HEADER_BYTES + CHECKSUM_BYTES:
+        raise BatchError(f"{len(data) - start} bytes are less than a header and a checksum")
+    (
+        version, flags, readings, size_bytes, epoch, seq, before,
+        boot_id, boot_ns, wall_ns, first_ns, last_ns,
+    ) = _HEADER.unpack_from(data, start)  # fmt: skip
+    if version != VERSION or flags & ~(_DEFLATED | _SYNCHRONISED):
+        raise BatchError(f"batch version {version}, flags {flags}; known: version 1, flags 0 to 3")
+    if not 1 <= readings <= MAX_READINGS:
+        raise BatchError(f"{readings} readings, accepted: 1 to {MAX_READINGS}")
+    if not HEADER_BYTES + CHECKSUM_BYTES <= size_bytes <= MAX_SEALED_BYTES:
+        raise BatchError(f"batch of {size_bytes} bytes, limit {MAX_SEALED_BYTES}")
+    if not 1 <= seq <= _MAX_NUMBER or before > _MAX_NUMBER:
+        raise BatchError(f"seq {seq}, {before} readings before it")
+    clock = ClockPair(boot_ns, wall_ns, bool(flags & _SYNCHRONISED))
+    _check_times(first_ns, last_ns, clock)
+    return Header(
+        readings, size_bytes, Place(epoch, seq, before), boot_id, clock, first_ns, last_ns
+    )
+
+
+def _check_times(first_ns: int, last_ns: int, clock: ClockPair) -> None:
+    if first_ns > last_ns:
+        raise BatchError("last time is before the first")
+    if first_ns + clock.offset_ns < -_MAX_NUMBER or last_ns + clock.offset_ns > _MAX_NUMBER:
+        raise BatchError("times are outside of what nanoseconds since 1970 can say")
+
+
+def _inflate(body: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(body, MAX_INFLATED_BYTES)
+    except zlib.error as error:
+        raise BatchError(f"body does not inflate: {error}") from None
+    if not inflater.eof or inflater.unused_data:
+        raise BatchError(f"body is cut short, or inflates to over {MAX_INFLATED_BYTES} bytes")
+    return data

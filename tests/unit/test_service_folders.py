@@ -1,0 +1,80 @@
+"""service.folders: systemd's folders where it hands them over, else the usual ones."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.folders import FolderError, prepared, runtime_folder, state_folder
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_usual_places() -> None:
+    """Started by hand, a program looks where its unit keeps its files."""
+    assert state_folder("telegauge-device", {}) == Path("/var/lib/telegauge-device")
+    assert runtime_folder("telegauge-device", {}) == Path("/run/telegauge-device")
+
+
+def test_systemd_says_where() -> None:
+    """The first of several counts: systemd.exec(5) separates them by colons."""
+    environ = {"STATE_DIRECTORY": "/srv/state:/srv/more", "RUNTIME_DIRECTORY": "/srv/run"}
+    assert state_folder("telegauge-device", environ) == Path("/srv/state")
+    assert runtime_folder("telegauge-device", environ) == Path("/srv/run")
+
+
+def test_an_empty_variable_is_none() -> None:
+    """`STATE_DIRECTORY= command` is how shells unset a variable."""
+    assert state_folder("telegauge-device", {"STATE_DIRECTORY": ""}).is_relative_to("/var/lib")
+
+
+def test_a_relative_folder_is_the_one_meant_at_the_start() -> None:
+    """A later change of the working directory moves nothing."""
+    assert state_folder("x", {"STATE_DIRECTORY": "state"}) == Path.cwd() / "state"
+
+
+def test_a_missing_folder_is_made_for_its_owner(tmp_path: Path) -> None:
+    """What is in there is nobody else's; a second call leaves it as it is."""
+    folder = tmp_path / "a" / "b"
+    assert prepared(folder) == folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert prepared(folder) == folder
+
+
+@pytest.mark.parametrize("place", ["/proc/telegauge", "FILE", "FILE/below"])
+def test_a_folder_that_cannot_be_is_explained(tmp_path: Path, place: str) -> None:
+    """The message names the folder and what to set."""
+    file = tmp_path / "file"
+    file.touch()
+    folder = Path(place.replace("FILE", str(file)))
+    with pytest.raises(FolderError, match="STATE_DIRECTORY=") as caught:
+        prepared(folder)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_folder_of_another_user_is_explained() -> None:
+    """It exists, but may not be written to: said at the start, not at the first write."""
+    ran = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=30,
+        check=True,
+    )
+    assert ran.stdout.startswith("cannot write to the folder /etc. Started by hand?")
+
+
+AS_NOBODY = """
+import os, pathlib
+from service.folders import FolderError, prepared
+os.setuid(65534)
+try:
+    prepared(pathlib.Path("/etc"))
+except FolderError as error:
+    print(error)
+"""

@@ -1,0 +1,1 @@
+"""The collector: accepts devices, stores every reading, answers questions about them."""

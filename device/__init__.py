@@ -1,0 +1,1 @@
+"""The device agent: reads sensors on a Pi and streams their readings to a collector."""

@@ -1,0 +1,123 @@
+"""The adapter interface and the registry: from a `driver:` in the YAML to something that reads.
+
+An adapter knows its hardware and nothing of schedules, batches or settings. Its module is imported
+when a configured sensor names it, so nobody pays for drivers they do not use.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from config.problems import shown
+from device.sensors.options import OptionProblem, choices
+
+__all__ = [
+    "ADAPTERS",
+    "Adapter",
+    "AdapterModule",
+    "Channel",
+    "OptionProblem",
+    "Sample",
+    "SensorError",
+    "make",
+    "problems",
+]
+
+
+class Sample(NamedTuple):
+    """A raw value just read; `value` is in `unit`, NaN where the channel had none this time."""
+
+    channel: str
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One quantity a sensor gives.
+
+    `quantity` says what is measured (`temperature`), in Home Assistant's device-class words where
+    one fits; `decimals` is how many digits after the point carry information.
+    """
+
+    name: str
+    unit: str
+    quantity: str = ""
+    decimals: int | None = None
+
+
+class SensorError(Exception):
+    """A sensor could not be opened or read; the message says what to do where we know it."""
+
+
+class Adapter(Protocol):
+    """What the agent asks of a sensor. All three calls come from one worker thread, in this order.
+
+    `channels` is known at the latest once `open` has returned.
+    """
+
+    channels: Sequence[Channel]
+
+    def open(self) -> None:
+        """Take the hardware. Raises any exception where that fails; may be called again then."""
+
+    def read(self) -> Sequence[Sample]:
+        """Read every channel once. Raises any exception for a failed read; may block."""
+
+    def close(self) -> None:
+        """Give the hardware back; called also after a failed open, and must not raise."""
+
+
+class AdapterModule(Protocol):
+    """What a module named in ADAPTERS offers."""
+
+    def problems(self, argument: str | None, options: Mapping[str, Any]) -> list[OptionProblem]:
+        """Check without touching hardware what can be checked so."""
+
+    def make(self, argument: str | None, options: Mapping[str, Any]) -> Adapter:
+        """Build the adapter, of an argument and options that `problems` found nothing wrong with.
+
+        `argument` is what stands behind the colon of `driver:`, None where there is no colon.
+        """
+
+
+ADAPTERS = {
+    "gpiozero": "device.sensors.gpio",
+    "host": "device.sensors.host",
+    "synthetic": "device.sensors.synthetic",
+}
+
+
+def problems(driver: str, options: Mapping[str, Any]) -> list[OptionProblem]:
+    """Say what is wrong with a driver and its options, without touching hardware."""
+    name, argument = _split(driver)
+    if name not in ADAPTERS:
+        return [OptionProblem(None, _unknown(name))]
+    return _module(name).problems(argument, options)
+
+
+def make(driver: str, options: Mapping[str, Any]) -> Adapter:
+    """Build the adapter that `driver:` names.
+
+    Raises:
+        SensorError: no such adapter, or options that it does not take.
+    """
+    if found := problems(driver, options):
+        raise SensorError("; ".join(problem.message for problem in found))
+    name, argument = _split(driver)
+    return _module(name).make(argument, options)
+
+
+def _split(driver: str) -> tuple[str, str | None]:
+    name, colon, argument = driver.partition(":")
+    return name, argument if colon else None
+
+
+def _module(name: str) -> AdapterModule:
+    module: AdapterModule = importlib.import_module(ADAPTERS[name])
+    return module
+
+
+def _unknown(name: str) -> str:
+    return f"unknown driver `{shown(name)}`.{choices(name, ADAPTERS)}"

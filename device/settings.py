@@ -1,0 +1,143 @@
+"""The types of device.yaml: what a device reads, how often, and where its readings go.
+
+Frozen and complete: whoever is handed one of these need not ask for defaults. Reads no file; what
+the types cannot say (`problems`) is checked without touching hardware.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, field
+
+from config.addresses import ADDRESS, loopback_problem
+from config.notation import matching
+from config.quantities import duration, size
+from device import sensors as drivers
+from service.logs import LogSettings
+from wire.readings import CHANNEL_NAME, DEVICE_NAME, SENSOR_NAME
+
+_NAME_WORDS = "small letters, digits and _, beginning with a letter, at most 63 characters"
+
+DeviceName = Annotated[
+    str,
+    matching(
+        DEVICE_NAME,
+        "small letters, digits and -, not beginning with -, at most 63 characters",
+    ).meta(),
+]
+SensorName = Annotated[
+    str, matching(SENSOR_NAME, _NAME_WORDS, frozenset({"agent"})).meta()
+]
+ChannelName = Annotated[str, matching(CHANNEL_NAME, _NAME_WORDS).meta()]
+Label = Annotated[str, matching(r"[^\r\n]{1,200}", "one line of 1 to 200 characters").meta()]
+Interval = Annotated[float, duration("100ms", "1d", step="100ms").meta()]
+Timeout = Annotated[float, duration("10ms", "1h").meta()]
+
+
+class Timing(NamedTuple):
+    """When a sensor is read: every `interval_s`, a read taking at most `timeout_s`."""
+
+    interval_s: float
+    timeout_s: float
+
+
+class CollectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the readings go."""
+
+    address: Annotated[
+        str, ADDRESS.meta(), Meta(description="The collector, as host:port; without a port: 8888.")
+    ] = "127.0.0.1:8888"
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Timing of every sensor that does not say otherwise."""
+
+    interval_s: Annotated[Interval, Meta(description="How often a sensor is read.")] = field(
+        name="interval", default=10.0
+    )
+    timeout_s: Annotated[
+        Timeout, Meta(description="A read that takes longer is a bad reading.")
+    ] = field(name="timeout", default=2.0)
+
+
+class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One quantity of a sensor."""
+
+    label: Annotated[Label | None, Meta(description="Words shown to people, any language.")] = None
+
+
+class SensorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One input of this device; its key is its name."""
+
+    driver: Annotated[
+        str, Meta(description="What reads it: host, gpiozero:CLASS or synthetic:SHAPE.")
+    ]
+    options: Annotated[
+        dict[str, Any],
+        Meta(description="Handed to the driver, named and measured as its own documentation says."),
+    ] = field(default_factory=dict)
+    interval_s: Annotated[
+        Interval | None, Meta(description="How often it is read; left out: `defaults` says.")
+    ] = field(name="interval", default=None)
+    timeout_s: Annotated[
+        Timeout | None,
+        Meta(description="A read that takes longer is a bad reading; left out: `defaults` says."),
+    ] = field(name="timeout", default=None)
+    label: Annotated[Label | None, Meta(description="Words shown to people, any language.")] = None
+    channels: Annotated[
+        dict[ChannelName, ChannelSettings] | None,
+        Meta(description="Only these channels are kept; left out: all the sensor has."),
+    ] = None
+
+
+class SpoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Readings that the collector has not acknowledged yet; they are kept in memory."""
+
+    max_bytes: Annotated[
+        int,
+        size("64KiB", "1GiB").meta(),
+        Meta(description="When it is full sampling stops, and says so."),
+    ] = field(name="max_size", default=8 * 2**20)
+
+
+class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything device.yaml says."""
+
+    name: Annotated[
+        DeviceName | None, Meta(description="This device's name; left out: the host name.")
+    ] = None
+    label: Annotated[Label | None, Meta(description="Words shown to people, any language.")] = None
+    collector: CollectorSettings = CollectorSettings()
+    defaults: Defaults = Defaults()
+    sensors: Annotated[
+        dict[SensorName, SensorSettings],
+        Meta(min_length=1, description="What is read, at least one; the key is the sensor's name."),
+    ]
+    spool: SpoolSettings = SpoolSettings()
+    logs: LogSettings = LogSettings()
+
+    def sensor_timing(self, name: str) -> Timing:
+        """Return when a sensor is read, with the defaults where it does not say itself."""
+        sensor, defaults = self.sensors[name], self.defaults
+        return Timing(
+            defaults.interval_s if sensor.interval_s is None else sensor.interval_s,
+            defaults.timeout_s if sensor.timeout_s is None else sensor.timeout_s,
+        )
+
+
+def problems(settings: DeviceSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Find what the types cannot say, as (key path, message)."""
+    if message := loopback_problem(settings.collector.address):
+        yield ("collector", "address"), message
+    for name, sensor in settings.sensors.items():
+        for option, message in drivers.problems(sensor.driver, sensor.options):
+            key = ("driver",) if option is None else ("options", option)
+            yield ("sensors", name, *key), message
+
+
+def default_device_name(host_name: str) -> str:
+    """Make a device name of a host name: lower case, what is not accepted as `-`."""
+    name = re.sub("[^a-z0-9-]", "-", host_name.lower()).lstrip("-")[:63]
+    return name or "device"

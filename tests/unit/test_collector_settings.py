@@ -1,0 +1,63 @@
+"""What collector.yaml may say."""
+
+import pytest
+
+from collector.settings import CollectorSettings, problems
+from config import ConfigError, load
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Load a text as collector.yaml."""
+
+    def read_text(text):
+        file = tmp_path / "collector.yaml"
+        file.write_text(text, encoding="utf-8")
+        return load(file, CollectorSettings, problems)
+
+    return read_text
+
+
+def test_everything_may_be_left_out(read):
+    """The defaults."""
+    settings = read("logs:\n")
+    assert settings == CollectorSettings()
+    assert settings.devices.listen == "127.0.0.1:8888"
+    assert settings.time_zone == "system"
+    assert settings.store.folder is None
+
+
+def test_everything_can_be_said(read):
+    """Every key of the file."""
+    settings = read(
+        "devices: {listen: localhost:9}\ntime_zone: Asia/Seoul\nstore: {folder: /srv/x}\n"
+        "logs: {level: error}\n"
+    )
+    assert settings.devices.listen == "localhost:9"
+    assert settings.time_zone == "Asia/Seoul"
+    assert settings.store.folder == "/srv/x"
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("devices: {listen: 0.0.0.0:8888}", ":1:11: devices.listen: 0.0.0.0 is not this machine"),
+        (
+            "time_zone: Asia/Soul",
+            ":1:12: time_zone: no time zone `Asia/Soul`. Did you mean `Asia/Seo",
+        ),
+        ("time_zone: Asia", "Accepted: system, or a name such as Asia/Seoul"),
+        ("time_zone: ../../etc/passwd", "no time zone"),
+        ("time_zone: ''", "no time zone"),
+        ("time_zone: off", "no time zone"),
+        ("store: {folder: telegauge}", "Accepted: an absolute path, such as /srv/telegauge"),
+        ("store: {foldr: /srv}", "Did you mean `folder`?"),
+        ("sensors: {}", "no such key"),
+    ],
+)
+def test_what_is_wrong_is_told(read, text, part):
+    """Addresses off this machine, time zones that do not exist, folders nobody can find."""
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    assert part in str(caught.value)
+    assert len(caught.value.problems) == 1

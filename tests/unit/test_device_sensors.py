@@ -1,0 +1,115 @@
+"""The registry, and what every adapter must do."""
+
+import math
+
+import gpiozero
+import pytest
+from gpiozero.pins.mock import MockFactory, MockSPIDevice
+
+from device.sensors import ADAPTERS, SensorError, make, problems
+
+EVERY = [
+    ("host", {}),
+    ("host", {"interface": "none0", "disk": "/none"}),
+    ("gpiozero:Button", {"pin": 4}),
+    ("gpiozero:CPUTemperature", {"sensor_file": "/proc/sys/vm/swappiness"}),  # any one number
+    ("gpiozero:DigitalInputDevice", {"pin": 5}),
+    ("gpiozero:MCP3008", {"channel": 1}),
+    ("gpiozero:MotionSensor", {"pin": 6}),
+    ("synthetic:sine", {}),
+    ("synthetic:sine", {"channels": 1000, "unit": "degC"}),
+    ("synthetic:step", {"ledger": "/dev/null"}),
+    ("synthetic:walk", {"channels": 2}),
+    ("synthetic:counter", {}),
+    ("synthetic:stuck", {"value": -1.5}),
+    ("synthetic:failing", {"every": 100}),
+    ("synthetic:slow", {"delay": 0.01}),
+]
+
+
+@pytest.fixture(autouse=True)
+def pins():
+    """Mock pins, with a converter on the SPI pins that says nothing."""
+    factory = gpiozero.Device.pin_factory = MockFactory()
+    MockSPIDevice(11, 10, 9, 8)
+    yield factory
+    factory.reset()
+    gpiozero.Device.pin_factory = None
+
+
+@pytest.fixture
+def adapter(request):
+    """An adapter as the agent makes it, closed afterwards."""
+    adapter = make(*request.param)
+    yield adapter
+    adapter.close()
+
+
+every_adapter = pytest.mark.parametrize(
+    "adapter", EVERY, indirect=True, ids=[f"{driver}-{len(options)}" for driver, options in EVERY]
+)
+
+
+@pytest.mark.parametrize(("driver", "options"), EVERY)
+def test_what_is_tried_here_is_right(driver, options):
+    """And all adapters are tried."""
+    assert problems(driver, options) == []
+    assert {driver.partition(":")[0] for driver, _ in EVERY} == set(ADAPTERS)
+
+
+@every_adapter
+def test_reads_give_the_channels_declared(adapter):
+    """Each once, in order, in its unit; finite, or NaN for none this time."""
+    adapter.open()
+    assert adapter.channels
+    for _ in range(2):
+        samples = adapter.read()
+        assert [(sample.channel, sample.unit) for sample in samples] == [
+            (channel.name, channel.unit) for channel in adapter.channels
+        ]
+        assert all(isinstance(sample.value, float) for sample in samples)
+        assert not any(math.isinf(sample.value) for sample in samples)
+
+
+@every_adapter
+def test_channels_can_be_named_on_the_wire(adapter):
+    """Names like a sensor's, units within 16 bytes, no name twice, and the same after a reopen."""
+    adapter.open()
+    names = [channel.name for channel in adapter.channels]
+    assert len(set(names)) == len(names)
+    assert all(name.isidentifier() and name == name.lower() and len(name) < 64 for name in names)
+    assert all(len(channel.unit.encode()) <= 16 for channel in adapter.channels)
+    adapter.close()
+    adapter.open()
+    assert [channel.name for channel in adapter.channels] == names
+
+
+@every_adapter
+def test_close_comes_at_any_time(adapter):
+    """Before open, twice, and open again after it; a closed adapter refuses to read."""
+    adapter.close()
+    adapter.open()
+    adapter.read()
+    adapter.close()
+    adapter.close()
+    with pytest.raises(SensorError, match="not open"):
+        adapter.read()
+    adapter.open()
+    assert len(adapter.read()) == len(adapter.channels)
+
+
+def test_unknown_driver_is_answered_with_the_nearest():
+    """As a problem, and as an error where nobody asked for problems."""
+    message = (
+        "unknown driver `gpiozer`. Did you mean `gpiozero`? Accepted: gpiozero, host, synthetic"
+    )
+    assert problems("gpiozer:Button", {}) == [(None, message)]
+    with pytest.raises(SensorError) as error:
+        make("gpiozer:Button", {})
+    assert str(error.value) == message
+
+
+def test_make_refuses_what_problems_finds():
+    """All of it, in one error."""
+    with pytest.raises(SensorError, match=r"`period` must be .*; .* no option `amplitud`"):
+        make("synthetic:sine", {"period": 0, "amplitud": 1})

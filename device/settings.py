@@ -27,9 +27,7 @@ DeviceName = Annotated[
         "small letters, digits and -, not beginning with -, at most 63 characters",
     ).meta(),
 ]
-SensorName = Annotated[
-    str, matching(SENSOR_NAME, _NAME_WORDS, frozenset({"agent"})).meta()
-]
+SensorName = Annotated[str, matching(SENSOR_NAME, _NAME_WORDS, frozenset({"agent"})).meta()]
 ChannelName = Annotated[str, matching(CHANNEL_NAME, _NAME_WORDS).meta()]
 Label = Annotated[str, matching(r"[^\r\n]{1,200}", "one line of 1 to 200 characters").meta()]
 Interval = Annotated[float, duration("100ms", "1d", step="100ms").meta()]

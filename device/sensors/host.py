@@ -7,6 +7,7 @@ read, and the others go on; only when all fail does the read fail. How each is r
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,7 +72,8 @@ class Host:
 
     def __init__(self, place: Place) -> None:
         self.channels: Sequence[Channel] = ()
-        self._place = place
+        self._texts: dict[str, str] = {}
+        self._place = replace(place, texts=self._texts)
         self._sources: Sequence[Source] = ()
 
     def open(self) -> None:
@@ -80,6 +82,7 @@ class Host:
         Raises:
             SensorError: nothing at all.
         """
+        self._texts.clear()
         found = _offered(_MACHINE_FIGURES, self._place)
         if not found:
             raise SensorError(_nothing(self._place.root))
@@ -94,6 +97,7 @@ class Host:
         """
         if not self._sources:
             raise SensorError("not open")
+        self._texts.clear()
         values = [_value(source) for source in self._sources]
         failures = [value for value in values if isinstance(value, Exception)]
         if len(failures) == len(values):

@@ -31,15 +31,25 @@ class NotOfferedError(OSError):
 class Place:
     """Where to look: `root` holds proc/ and sys/; `disk` is any path on the disk meant.
 
-    `interface` is one network interface, None for all but loopback.
+    `interface` is one network interface, None for all but loopback. `texts`, where given, holds
+    what was read of proc/ until its owner clears it: figures of one read then come from one look,
+    and each file is opened once for all of them.
     """
 
     root: Path
     disk: str
     interface: str | None
+    texts: dict[str, str] | None = None
 
     def proc(self, name: str) -> str:
         """Return what a file in proc/ says."""
+        if self.texts is None:
+            return self._read(name)
+        if name not in self.texts:
+            self.texts[name] = self._read(name)
+        return self.texts[name]
+
+    def _read(self, name: str) -> str:
         try:
             return (self.root / "proc" / name).read_text()
         except FileNotFoundError as error:

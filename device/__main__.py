@@ -1,0 +1,26 @@
+"""telegauge-device: arguments in, an exit code out; the work is in device.commands."""
+
+import sys
+from collections.abc import Sequence
+
+from service.cli import run_program
+from service.control import ControlError
+from service.folders import FolderError
+
+COMMANDS = ("run", "check", "schema", "read", "status")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    return run_program(
+        "telegauge-device",
+        "Reads this machine's sensors and sends their readings to a collector.",
+        "device.commands",
+        COMMANDS,
+        (ControlError, FolderError),
+        argv,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

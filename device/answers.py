@@ -1,0 +1,150 @@
+"""What a running agent answers on its control socket: `status` and `read`."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from device.clock import boottime_ns
+from device.link import Link
+from device.reader import Outcome
+from device.sampler import Sampler
+from device.sensor import Sensor
+from device.spool import Spool
+from wire.blocks import bad_points
+from wire.readings import grade, reason, series_name
+
+
+class SensorStatus(msgspec.Struct, frozen=True):
+    """How one sensor is doing."""
+
+    sensor: str
+    interval_s: float
+    reads: int
+    failures: int
+    quality: str
+    reason: str
+    detail: str
+    took_s: float | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """How the agent is doing."""
+
+    device: str
+    uptime_s: float
+    link: str
+    collector: str
+    sessions: int
+    last_end: str
+    accepted_readings: int
+    acknowledged_readings: int
+    held_readings: int
+    held_bytes: int
+    max_bytes: int
+    skipped_reads: int
+    sensors: list[SensorStatus]
+
+
+class ReadResult(msgspec.Struct, frozen=True):
+    """One point of one `read`; `value` is None where the quality is bad."""
+
+    series: str
+    value: float | None
+    unit: str
+    quality: str
+    reason: str
+    detail: str
+    took_s: float
+
+
+class Answers:
+    """Answers for one agent."""
+
+    def __init__(
+        self, sensors: Mapping[str, Sensor], spool: Spool, link: Link, sampler: Sampler
+    ) -> None:
+        self._sensors = sensors
+        self._spool = spool
+        self._link = link
+        self._sampler = sampler
+        self._began_ns = boottime_ns()
+
+    async def status(self, _arguments: Mapping[str, Any]) -> Status:
+        """Answer `telegauge-device status`."""
+        return Status(
+            device=self._link.device,
+            uptime_s=(boottime_ns() - self._began_ns) / 1e9,
+            link="up" if self._link.is_up else "down",
+            collector=str(self._link.address),
+            sessions=self._link.sessions,
+            last_end=_end(self._link),
+            accepted_readings=self._spool.accepted,
+            acknowledged_readings=self._spool.acknowledged,
+            held_readings=self._spool.held_readings,
+            held_bytes=self._spool.held_bytes,
+            max_bytes=self._spool.max_bytes,
+            skipped_reads=self._sampler.skipped_reads,
+            sensors=[_sensor_status(sensor) for sensor in self._sensors.values()],
+        )
+
+    async def read(self, arguments: Mapping[str, Any]) -> list[ReadResult]:
+        """Answer `telegauge-device read [SENSOR]`."""
+        return await read_now(self._link.device, self._sensors, arguments.get("sensor"))
+
+
+async def read_now(
+    device: str, sensors: Mapping[str, Sensor], name: str | None
+) -> list[ReadResult]:
+    """Read every sensor once, or the one named.
+
+    Raises:
+        LookupError: no sensor of that name.
+    """
+    if name is not None and name not in sensors:
+        raise LookupError(f"no sensor `{name}`; there are: {', '.join(sensors)}")
+    chosen = [sensors[name]] if name else list(sensors.values())
+    outcomes = await asyncio.gather(*(asyncio.shield(sensor.read()) for sensor in chosen))
+    return [
+        result
+        for sensor, outcome in zip(chosen, outcomes, strict=True)
+        for result in _results(device, sensor, outcome)
+    ]
+
+
+def _results(device: str, sensor: Sensor, outcome: Outcome) -> list[ReadResult]:
+    # A sensor that never opened may not know its channels: its failure is shown all the same.
+    points = sensor.points(outcome) or bad_points([("*", "")], outcome.quality)
+    return [
+        ReadResult(
+            series=series_name(device, sensor.name, point.channel),
+            value=None if grade(point.quality) == "bad" else point.value,
+            unit=point.unit,
+            quality=grade(point.quality),
+            reason=reason(point.quality),
+            detail=outcome.message,
+            took_s=outcome.took_s,
+        )
+        for point in points
+    ]
+
+
+def _sensor_status(sensor: Sensor) -> SensorStatus:
+    last = sensor.last
+    return SensorStatus(
+        sensor=sensor.name,
+        interval_s=sensor.interval_s,
+        reads=sensor.reads,
+        failures=sensor.failures,
+        quality=grade(last.quality) if last else "unread",
+        reason=reason(last.quality) if last else "",
+        detail=last.message if last else "",
+        took_s=last.took_s if last else None,
+    )
+
+
+def _end(link: Link) -> str:
+    if link.last_end is None:
+        return ""
+    return f"{link.last_end.reason}: {link.last_end.detail}".rstrip(": ")

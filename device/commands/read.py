@@ -1,0 +1,83 @@
+"""telegauge-device read: every sensor once, now."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from device.commands import add_json, runtime_folder, settings_of, to_json
+from service import control, table
+
+if TYPE_CHECKING:
+    from device.answers import ReadResult
+    from device.settings import DeviceSettings
+
+HELP = "read every sensor once, or the one named, and print what it gave"
+_ANSWER_WITHIN_S = 3700.0  # a timeout may be set to an hour
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the sensor's name and --json."""
+    parser.add_argument("sensor", nargs="?", metavar="SENSOR", help="only this sensor")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask the running agent, which owns the pins; where none runs, read here. 1 if any is bad."""
+    import msgspec
+
+    from device.answers import ReadResult
+
+    try:
+        answer = control.ask(
+            runtime_folder() / "control", "read", _ANSWER_WITHIN_S, **_wanted(options)
+        )
+        results = msgspec.convert(answer, list[ReadResult])
+    except control.NotRunning:
+        results = _read_here(settings_of(options), options.sensor)
+    if options.json:
+        print(to_json(results))
+    else:
+        print("\n".join(_lines(results)))
+    return 0 if all(result.quality == "good" for result in results) else 1
+
+
+def _wanted(options: argparse.Namespace) -> dict[str, Any]:
+    return {"sensor": options.sensor} if options.sensor else {}
+
+
+def _read_here(settings: "DeviceSettings", name: str | None) -> "list[ReadResult]":
+    import asyncio
+    import socket
+
+    from device.agent import build_sensors, close_sensors
+    from device.answers import read_now
+    from device.settings import default_device_name
+    from service.cli import UsageError
+
+    async def read() -> "list[ReadResult]":
+        sensors = build_sensors(settings)
+        device = settings.name or default_device_name(socket.gethostname())
+        try:
+            return await read_now(device, sensors, name)
+        except LookupError as error:
+            raise UsageError(str(error)) from None
+        finally:
+            close_sensors(sensors.values())
+
+    return asyncio.run(read())
+
+
+def _lines(results: "list[ReadResult]") -> list[str]:
+    return table.lines(
+        ("SERIES", ">VALUE", "UNIT", "QUALITY", ">TOOK", "DETAIL"),
+        [
+            (
+                result.series,
+                "-" if result.value is None else f"{result.value:.12g}",
+                result.unit,
+                f"{result.quality} ({result.reason})" if result.reason else result.quality,
+                f"{result.took_s * 1000:.1f} ms",
+                result.detail,
+            )
+            for result in results
+        ],
+    )

@@ -1,0 +1,119 @@
+"""The sampler: reads each sensor when it is due and hands on what it gave.
+
+It keeps the grid and nothing else: a sensor that is slow, hung or failing costs the others nothing.
+While the spool is full nothing is read, because nothing could be kept; what was left out is counted.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import structlog
+
+from device.clock import boottime_ns
+from device.reader import Outcome
+from device.schedule import TICK_NS, Schedule, reading_time_ns, tick_of
+from device.sensor import Sensor
+from wire.blocks import Point
+
+_log = structlog.get_logger()
+
+# Beyond this the missed ticks are skipped: after a suspend nobody wants yesterday's reads at once.
+_CATCH_UP_TICKS = 10
+
+Accept = Callable[[str, int, Sequence[Point]], bool]
+
+
+class Sampler:
+    """Runs the schedule of all sensors.
+
+    Args:
+        sensors: by name.
+        has_room: whether what is read now could be kept.
+        accept: takes sensor, time (CLOCK_BOOTTIME, ns) and points of one read; False if refused.
+        channels_changed: called when a sensor's channels are another than before.
+    """
+
+    def __init__(
+        self,
+        sensors: Mapping[str, Sensor],
+        has_room: Callable[[], bool],
+        accept: Accept,
+        channels_changed: Callable[[], None],
+    ) -> None:
+        self.skipped_reads = 0
+        self.next_due_ns = boottime_ns()
+        self._sensors = sensors
+        self._has_room = has_room
+        self._accept = accept
+        self._channels_changed = channels_changed
+        self._schedule = Schedule({name: s.interval_s for name, s in sensors.items()})
+        self._is_running = False
+        self._channels = {name: sensor.channels for name, sensor in sensors.items()}
+        self._stopped_at = 0
+        self._is_stopped = False
+
+    async def run(self) -> None:
+        """Read every sensor at the next tick, then each on its schedule, until cancelled."""
+        tick, due = tick_of(boottime_ns()) + 1, list(self._sensors)
+        self._is_running = True
+        try:
+            while True:
+                self.next_due_ns = tick * TICK_NS
+                await _until(self.next_due_ns)
+                self._start(due, tick * TICK_NS)
+                now = tick_of(boottime_ns())
+                tick = self._schedule.next_tick(max(tick, now - _CATCH_UP_TICKS))
+                due = self._schedule.due(tick)
+        finally:
+            self._is_running = False  # what is read from now on is nobody's
+
+    def is_on_time(self, now_ns: int, grace_s: float) -> bool:
+        """Say whether sampling goes on: the next due tick is not long past."""
+        return now_ns < self.next_due_ns + grace_s * 1e9
+
+    def _start(self, due: Sequence[str], due_ns: int) -> None:
+        if not self._may_read(len(due)):
+            return
+        for name in due:
+            sensor = self._sensors[name]
+            if sensor.is_reading:
+                self.skipped_reads += 1
+                continue
+            sensor.read().add_done_callback(partial(self._took, sensor, due_ns))
+
+    def _took(self, sensor: Sensor, due_ns: int, read: "asyncio.Future[Outcome]") -> None:
+        if read.cancelled() or not self._is_running:
+            return
+        outcome = read.result()
+        self._watch_channels(sensor)
+        points = sensor.points(outcome)
+        time_ns = reading_time_ns(due_ns, outcome.began_ns, round(sensor.interval_s * 1e9))
+        if points and not self._accept(sensor.name, time_ns, points):
+            self._may_read(1)
+
+    def _may_read(self, reads: int) -> bool:
+        room = self._has_room()
+        if not room:
+            if not self._is_stopped:
+                self._stopped_at = self.skipped_reads
+                _log.error("sampling_stopped", reason="spool_full")
+            self.skipped_reads += reads
+        elif self._is_stopped:
+            skipped = self.skipped_reads - self._stopped_at
+            _log.warning("sampling_resumed", skipped_reads=skipped)
+        self._is_stopped = not room
+        return room
+
+    def _watch_channels(self, sensor: Sensor) -> None:
+        if sensor.channels == self._channels[sensor.name]:
+            return
+        self._channels[sensor.name] = sensor.channels
+        self._channels_changed()
+
+
+async def _until(time_ns: int) -> None:
+    await asyncio.sleep(0)  # also when late: others must get their turn
+    # The loop's clock stands still in suspend and CLOCK_BOOTTIME does not, so long waits are cut.
+    while (left_ns := time_ns - boottime_ns()) > 0:
+        await asyncio.sleep(min(left_ns / 1e9, 10.0))

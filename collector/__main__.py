@@ -1,0 +1,27 @@
+"""telegauge-collector: arguments in, an exit code out; the work is in collector.commands."""
+
+import sys
+from collections.abc import Sequence
+
+from collector.errors import ListenError, StoreError
+from service.cli import run_program
+from service.control import ControlError
+from service.folders import FolderError
+
+COMMANDS = ("serve", "check", "schema", "status", "series", "query", "tail")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    return run_program(
+        "telegauge-collector",
+        "Accepts devices, stores every reading, answers questions about them.",
+        "collector.commands",
+        COMMANDS,
+        (ControlError, FolderError, ListenError, StoreError),
+        argv,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The collector's composition root: build the parts, start them, wait for the stop, stop in reverse."""
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from collector.answers import Answers
+from collector.server import Server
+from collector.session import Session
+from collector.sessions import Sessions
+from collector.settings import CollectorSettings
+from collector.store import Writer
+from collector.store.database import is_damage, open_for_writing, set_aside
+from config.addresses import parse_address
+from service.control import ControlServer
+from service.notify import Notifier
+from service.stop import stop_signal
+from wire import __version__
+
+_log = structlog.get_logger()
+
+VERSION = f"telegauge-collector {__version__}"
+_CLOSE_STORE_S = 30.0
+_STATUS_EVERY_S = 10.0
+_STUCK_AFTER_S = 20.0
+
+
+class Collector:
+    """All parts of the running collector. To be built inside a running event loop.
+
+    Raises:
+        StoreError: the store cannot be opened.
+    """
+
+    def __init__(self, settings: CollectorSettings, store_file: Path, runtime_folder: Path) -> None:
+        loop = asyncio.get_running_loop()
+        self.store_file = store_file
+        self.failed: asyncio.Future[Exception] = loop.create_future()
+        self.sessions = Sessions()
+        self.writer = Writer(
+            open_for_writing(store_file),
+            loop.call_soon_threadsafe,
+            self.sessions.catch_up,
+            self.failed.set_result,
+        )
+        self.server = Server(
+            parse_address(settings.devices.listen),
+            lambda: Session(self.writer, self.sessions, VERSION),
+        )
+        answers = Answers(self.sessions, self.writer, self.server, store_file)
+        self.control = ControlServer(runtime_folder / "control", {"status": answers.status})
+        self.notifier = Notifier()
+
+    async def run(self) -> bool:
+        """Run until SIGTERM or SIGINT, or until the store fails; say whether all was well."""
+        stop = stop_signal()
+        self.writer.start()
+        try:
+            await self.control.start()
+            await self.server.start()
+            await self._serve(stop)
+        finally:
+            await self._close()
+        if self.failed.done():
+            self._give_up(self.failed.result())
+        _log.info("collector_stopped")
+        return not self.failed.done()
+
+    async def _serve(self, stop: asyncio.Future[str]) -> None:
+        report = asyncio.create_task(self._report())
+        self.notifier.ready(self._summary())
+        _log.info("collector_started", listen=str(self.server.address), store=str(self.store_file))
+        ends: list[asyncio.Future[Any]] = [stop, self.failed]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        report.cancel()
+        self.notifier.stopping()
+
+    async def _close(self) -> None:
+        await self.server.close()
+        for session in self.sessions:
+            session.stop()
+        await self.control.close()
+        closed = await asyncio.to_thread(self.writer.close, _CLOSE_STORE_S)
+        if not closed:
+            _log.error("store_not_closed", waited_s=_CLOSE_STORE_S)
+
+    def _give_up(self, error: Exception) -> None:
+        fault = None if isinstance(error, sqlite3.Error) else error  # ours: say where it is
+        _log.error("store_failed", store=str(self.store_file), detail=str(error), exc_info=fault)
+        if is_damage(error):
+            set_aside(self.store_file)
+
+    async def _report(self) -> None:
+        """Tell systemd that commits go on, and how it stands."""
+        every_s = min(self.notifier.watchdog_interval_s or _STATUS_EVERY_S, _STATUS_EVERY_S)
+        while True:
+            await asyncio.sleep(every_s)
+            if not self.writer.is_stuck(time.monotonic(), _STUCK_AFTER_S):
+                self.notifier.watchdog()
+            self.notifier.status(self._summary())
+
+    def _summary(self) -> str:
+        return f"{len(self.sessions.devices)} devices connected, listening on {self.server.address}"

@@ -1,0 +1,68 @@
+"""telegauge-collector series: what is measured, and the last reading of each."""
+
+import argparse
+from datetime import tzinfo
+from math import isnan
+from typing import TYPE_CHECKING
+
+from collector.commands import add_json, add_pattern, open_reader, settings_of, to_json
+from service import table
+
+if TYPE_CHECKING:
+    from collector.store import SeriesRow
+    from wire.readings import Reading
+
+HELP = "list the series that match, with the last reading of each"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the pattern and --json."""
+    add_pattern(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line a series; 1 where none matches."""
+    from collector.query import latest
+    from collector.times import zone_of
+
+    settings = settings_of(options)
+    with open_reader(settings) as reader:
+        series = reader.series(options.pattern)
+        last = latest(reader, options.pattern)
+    if options.json:
+        print(to_json([_facts(each, last.get(each.name)) for each in series]))
+    else:
+        zone = zone_of(settings.time_zone)
+        heads = ("SERIES", ">LAST", "UNIT", "QUALITY", "AT", ">INTERVAL", "DRIVER", "LABEL")
+        rows = [_row(each, last.get(each.name), zone) for each in series]
+        print("\n".join(table.lines(heads, rows)))
+    return 0 if series else 1
+
+
+def _facts(series: "SeriesRow", last: "Reading | None") -> dict[str, object]:
+    from collector.printing import quality_told
+
+    value = None if last is None or isnan(last.value) else last.value
+    return {
+        **series._asdict(),
+        "last_value": value,
+        "last_time_ns": last.time_ns if last else None,
+        "last_quality": quality_told(last.quality) if last else None,
+    }
+
+
+def _row(series: "SeriesRow", last: "Reading | None", zone: tzinfo) -> tuple[str, ...]:
+    from collector.printing import quality_told, shown
+    from collector.times import told
+
+    return (
+        series.name,
+        shown(last.value, series.decimals) if last else "-",
+        series.unit,
+        quality_told(last.quality) if last else "",
+        told(last.time_ns, zone) if last else "never",
+        f"{series.interval_s:g} s",
+        series.driver,
+        series.label or "",
+    )

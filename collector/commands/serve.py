@@ -1,0 +1,32 @@
+"""telegauge-collector serve: the collector itself."""
+
+import argparse
+
+from collector.commands import PROGRAM, settings_of, store_file
+from service import folders
+
+HELP = "accept devices and store their readings, until stopped"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare nothing beyond what every command has."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the collector; 0 after a stop that was asked for, 1 after the store failed."""
+    settings = settings_of(options)
+
+    import asyncio
+
+    from collector.collector import Collector
+    from service import logs
+
+    runtime_folder = folders.prepared(folders.runtime_folder(PROGRAM))
+    file = store_file(settings)
+    folders.prepared(file.parent)
+    logs.configure(settings.logs)
+
+    async def main() -> bool:
+        return await Collector(settings, file, runtime_folder).run()
+
+    return 0 if asyncio.run(main()) else 1

@@ -1,0 +1,40 @@
+"""telegauge-collector tail: readings as they are committed."""
+
+import argparse
+import time
+
+from collector.commands import add_pattern, open_reader, settings_of
+
+HELP = "print readings as they are stored, until stopped"
+_LOOK_EVERY_S = 0.25
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the pattern and --json."""
+    add_pattern(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object a reading")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Follow the store until interrupted; a collector may stop and start meanwhile."""
+    from collector import printing, query
+    from collector.times import zone_of
+
+    settings = settings_of(options)
+    write = printing.FORMATS["json" if options.json else "table"]
+    with open_reader(settings) as reader:
+        row_id = reader.last_row_id()
+        while True:
+            series = reader.series(options.pattern)
+            style = printing.Style(
+                zone_of(settings.time_zone),
+                {each.name: each.decimals for each in series},
+                max((len(each.name) for each in series), default=0),
+            )
+            rows = reader.after(row_id)
+            for row in rows:
+                row_id = row.id
+                for line in write(query.readings_of(row, options.pattern), style):
+                    print(line, flush=True)
+            if not rows:
+                time.sleep(_LOOK_EVERY_S)

@@ -1,0 +1,13 @@
+"""What can keep the collector from working; each message says what to do."""
+
+
+class CollectorError(Exception):
+    """Base of both."""
+
+
+class StoreError(CollectorError):
+    """The store cannot be used; the message names the file."""
+
+
+class ListenError(CollectorError):
+    """The collector cannot listen where it should; the message says who does."""

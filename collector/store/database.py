@@ -1,0 +1,160 @@
+"""The database file: opening, creating, setting aside, and the pragmas that the promises rest on.
+
+SQLite in WAL mode with synchronous=FULL: a committed transaction survives kill -9 and a power cut
+(sqlite.org/wal.html, sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+import os
+import sqlite3
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+import structlog
+
+from collector.errors import StoreError
+
+_log = structlog.get_logger()
+
+FILE_NAME = "telegauge.db"
+VERSION = 1
+_BUSY_TIMEOUT_S = 10.0
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# A small store is checked whole at each start; a large one where it is touched, and at commit.
+_CHECK_UP_TO_BYTES = 64 * 1024 * 1024
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Open the store, making it where there is none; a damaged one is set aside, loudly.
+
+    The connection may move to another thread, where it must then stay.
+
+    Raises:
+        StoreError: it may not be used, or a newer program made it.
+    """
+    _check_permission(path)
+    try:
+        return _open(path)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise StoreError(f"{path}: cannot be opened: {error}") from None
+    set_aside(path)
+    return _open(path)
+
+
+def is_damage(error: Exception) -> bool:
+    """Say whether an error means that the file itself is damaged."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def set_aside(path: Path) -> None:
+    """Rename a damaged store with its companions, so that what is in it can still be looked at."""
+    # To the microsecond: no second damaged store may take the place of the first.
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    for ending in ("", "-wal", "-shm"):
+        companion = path.with_name(path.name + ending)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + ending))
+    _log.error("store_set_aside", store=str(path), moved_to=str(aside), reason="damaged")
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the store for questions, while a collector writes to it or not.
+
+    Raises:
+        StoreError: there is none, it may not be read, or a newer program made it.
+    """
+    _check_readable(path)
+    try:
+        database = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT_S
+        )
+    except sqlite3.Error as error:
+        raise StoreError(unreadable(path, error)) from None
+    try:
+        if _check_version(path, database) == 0:
+            raise StoreError(_no_store(path))
+    except sqlite3.Error as error:
+        database.close()
+        raise StoreError(unreadable(path, error)) from None
+    except StoreError:
+        database.close()
+        raise
+    return database
+
+
+def unreadable(path: Path, error: sqlite3.Error) -> str:
+    """Say what a question that failed means, and what to do."""
+    what_to_do = ". A new start of telegauge-collector sets it aside" if is_damage(error) else ""
+    return f"{path}: cannot be read: {error}{what_to_do}"
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(
+        path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        # Debian builds SQLite with secure_delete on; turned off, deleting is twice as fast.
+        database.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = OFF;"
+        )
+        if _check_version(path, database) == 0:
+            _create(database)
+        if path.stat().st_size <= _CHECK_UP_TO_BYTES:
+            _check_sound(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _create(database: sqlite3.Connection) -> None:
+    schema = resources.files("collector.store").joinpath("schema.sql").read_text()
+    database.executescript(f"BEGIN; {schema} COMMIT;")
+
+
+def _check_version(path: Path, database: sqlite3.Connection) -> int:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise StoreError(
+            f"{path}: made by a newer telegauge-collector (store version {version}, this program "
+            f"knows {VERSION}). Install that version again, or name another store.folder"
+        )
+    return int(version)
+
+
+def _check_sound(database: sqlite3.Connection) -> None:
+    (word,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if word != "ok":
+        error = sqlite3.DatabaseError(word)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _no_store(path: Path) -> str:
+    return f"{path}: no store here. Has telegauge-collector ever run with this file?"
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        path.stat()
+    except PermissionError:
+        raise StoreError(f"{path}: may not be looked at. Try again with sudo") from None
+    except OSError:
+        raise StoreError(_no_store(path)) from None
+    if not os.access(path, os.R_OK):
+        raise StoreError(f"{path}: may not be read. Try again with sudo")
+
+
+def _check_permission(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path.parent}: cannot be made: {error.strerror}") from None
+    for each, wanted in ((path.parent, os.W_OK | os.X_OK), (path, os.R_OK | os.W_OK)):
+        if each.exists() and not os.access(each, wanted):
+            raise StoreError(
+                f"{each}: may not be written by this user. "
+                f"Mend it with: sudo chown -R $(id -un) {path.parent}"
+            )

@@ -1,0 +1,1 @@
+"""Benchmarks of the whole programs; run them with scripts/bench."""

@@ -1,0 +1,34 @@
+"""How fast it is on this machine; figures are worth most as ratios within one run.
+
+scripts/bench ingest    readings/s acknowledged after fsync, and CPU seconds a million
+scripts/bench agent     memory and CPU of an agent with ten series at 1 Hz, and of `check`
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from benchmarks import agent, ingest
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one benchmark and print its table, as JSON where asked."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print the raw figures of every round")
+    which = parser.add_subparsers(dest="which", required=True, metavar="WHICH")
+    for module in (ingest, agent):
+        module.arguments(which.add_parser(module.NAME, help=module.HELP))
+    options = parser.parse_args(argv)
+    module = {each.NAME: each for each in (ingest, agent)}[options.which]
+    figures = module.run(options)
+    print(json.dumps(figures, indent=2) if options.json else "\n".join(module.lines(figures)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from collector.errors import ListenError, StoreError
-from service.cli import run_program
+from collector.errors import CollectorError
+from config import ConfigError
+from service.cli import FAILED, USAGE, run_program
 from service.control import ControlError
 from service.folders import FolderError
 
@@ -18,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Accepts devices, stores every reading, answers questions about them.",
         "collector.commands",
         COMMANDS,
-        (ControlError, FolderError, ListenError, StoreError),
+        {ConfigError: USAGE, ControlError: FAILED, FolderError: FAILED, CollectorError: FAILED},
         argv,
     )
 

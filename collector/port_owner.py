@@ -14,8 +14,16 @@ def port_owner(port: int, proc: Path = Path("/proc")) -> str | None:
         return None
     for folder in proc.glob("[0-9]*"):
         if inodes.intersection(_links(folder / "fd")):
-            return f"{_read(folder / 'comm').strip()} (pid {folder.name})"
+            return f"{_name(folder)} (pid {folder.name})"
     return None
+
+
+def _name(folder: Path) -> str:
+    """A script's own name says more than its interpreter's; comm is cut after 15 characters."""
+    first, *rest = [Path(word).name for word in _read(folder / "cmdline").split("\0")] or [""]
+    if first.startswith("python") and rest and rest[0] and not rest[0].startswith("-"):
+        return rest[0]
+    return first or _read(folder / "comm").strip()
 
 
 def _listeners(port: int, proc: Path) -> Iterator[str]:

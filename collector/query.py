@@ -16,8 +16,9 @@ from wire.blocks import Column
 from wire.errors import BatchError
 from wire.readings import Reading, series_name
 
-# What `latest` looks at, newest first, before it gives a series up as silent.
-_LATEST_ROWS = 2000
+# What `latest` looks at, newest first, before it gives a series up as silent: the last hours of a
+# device with a row a second, in about half a second.
+_LATEST_ROWS = 20_000
 
 
 class Part(NamedTuple):

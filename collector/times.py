@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from config.quantities import parse_duration
 
 _LOCAL_TIME = Path("/etc/localtime")
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+# Fewer digits would be a year, or a day without its dashes.
+_NUMBER = re.compile(r"(0|[0-9]{9,})(\.[0-9]+)?")
 _AGO = re.compile(r"-?([0-9]+[a-z]+)")
 ACCEPTED = (
     "2026-11-23T12:00:00+01:00, 2026-11-23 12:00, seconds since 1970, 24h (that long ago), or now"

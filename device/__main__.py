@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from service.cli import run_program
+from config import ConfigError
+from service.cli import FAILED, USAGE, run_program
 from service.control import ControlError
 from service.folders import FolderError
 
@@ -17,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Reads this machine's sensors and sends their readings to a collector.",
         "device.commands",
         COMMANDS,
-        (ControlError, FolderError),
+        {ConfigError: USAGE, ControlError: FAILED, FolderError: FAILED},
         argv,
     )
 

@@ -197,7 +197,8 @@ def main() -> int:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="telegauge-demo-"))
     console, zone = Console(), zone_of("system")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     file = folder / "telegauge-collector" / "state" / FILE_NAME
     try:
         with running(folder):

@@ -8,7 +8,9 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 GOOD = 0
 FAILED = 1
@@ -17,16 +19,8 @@ USAGE = 2
 _CONFIG_HELP = "the YAML; left out: the one in /etc/telegauge, else the one shipped"
 
 
-class CommandError(Exception):
-    """A command cannot do what was asked; the message says why and what to do."""
-
-    exit_code = FAILED
-
-
-class UsageError(CommandError):
-    """The command was asked in a way it does not know, or its configuration is wrong."""
-
-    exit_code = USAGE
+class UsageError(Exception):
+    """The command was asked in a way it does not know; the message says which it knows."""
 
 
 def run_program(
@@ -34,12 +28,12 @@ def run_program(
     purpose: str,
     package: str,
     commands: Sequence[str],
-    known: tuple[type[Exception], ...],
+    known: Mapping[type[Exception], int],
     argv: Sequence[str] | None = None,
 ) -> int:
     """Parse, run one command of `package`, and turn what a person can mend into one line.
 
-    `known` are the errors, beside CommandError, whose message is all that a person needs.
+    `known` are the errors whose message is all that a person needs, with the exit code of each.
     """
     parser = argparse.ArgumentParser(prog=program, description=purpose)
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -54,15 +48,25 @@ def run_program(
         code: int = options.run(options)
         sys.stdout.flush()
         return code
-    except CommandError as error:
+    except UsageError as error:
         print(f"{program}: {error}", file=sys.stderr)
-        return error.exit_code
-    except known as error:
+        return USAGE
+    except tuple(known) as error:
         print(f"{program}: {error}", file=sys.stderr)
-        return FAILED
+        return next(code for kind, code in known.items() if isinstance(error, kind))
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing may be flushed to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GOOD
     except KeyboardInterrupt:
         return GOOD
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare --json."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def to_json(answer: object) -> str:
+    """Return an answer as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()

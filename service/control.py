@@ -12,9 +12,7 @@ It knows no request by name. Who may ask is decided by the file's mode and the f
 
 import asyncio
 import contextlib
-import fcntl
 import grp
-import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -35,10 +33,6 @@ _HANDLE_S = 60.0
 
 class ControlError(Exception):
     """The socket cannot be used; the message says why, and what to do."""
-
-
-class AlreadyRunning(ControlError):
-    """Another process uses this runtime folder."""
 
 
 class NotRunning(ControlError):
@@ -74,11 +68,9 @@ class ControlServer:
         """Listen. What a killed process left of the socket is replaced.
 
         Raises:
-            AlreadyRunning: another process uses the folder of the socket.
             OSError: the socket cannot be made.
         """
         async with contextlib.AsyncExitStack() as stack:
-            _own(self._path.parent, stack)
             self._path.unlink(missing_ok=True)
             listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             listener.bind(str(self._path))
@@ -203,19 +195,6 @@ def _way_in(path: Path) -> str:
         f"Put sudo in front of the command, or join the group {group} "
         f"(sudo usermod -aG {group} $USER) and log in again"
     )
-
-
-def _own(folder: Path, stack: contextlib.AsyncExitStack) -> None:
-    """Take the folder for this process; the kernel gives it back, also after kill -9."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    stack.callback(os.close, descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise AlreadyRunning(
-            f"another instance is running: it uses {folder}. "
-            "Stop it first, or set RUNTIME_DIRECTORY to another folder"
-        ) from error
 
 
 def _error(text: str) -> bytes:

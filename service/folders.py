@@ -3,8 +3,10 @@
 It knows no file by name.
 """
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _HINT = (
@@ -40,6 +42,31 @@ def prepared(folder: Path) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise FolderError(f"cannot write to the folder {folder}. {_HINT}")
     return folder
+
+
+@contextlib.contextmanager
+def owned(folder: Path) -> Iterator[Path]:
+    """Take a folder for this process alone; the kernel gives it back, also after kill -9.
+
+    Raises:
+        FolderError: another instance of the program has it, or it cannot be written to.
+    """
+    descriptor = os.open(prepared(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _lock(descriptor, folder)
+        yield folder
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise FolderError(
+            f"another instance is running: it uses {folder}. "
+            "Stop it first, or give this one folders of its own"
+        ) from error
 
 
 def _folder(variable: str, otherwise: str, environ: Mapping[str, str]) -> Path:

@@ -23,6 +23,7 @@ class ConversationStream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
         self._not_reading: set[str] = set()
         self._over = False
 
@@ -55,7 +56,7 @@ class ConversationStream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Note the end of the connection (asyncio calls this)."""
         self._act(self.conversation.receive_end())
-        for handle in (self._timer, self._stalled):
+        for handle in (self._timer, self._stalled, self._lingering):
             if handle is not None:
                 handle.cancel()
 
@@ -119,7 +120,7 @@ class ConversationStream(asyncio.Protocol):
         if self._over:
             return
         self._over = True
-        self._loop.call_later(LINGER_S, self.transport.abort)
+        self._lingering = self._loop.call_later(LINGER_S, self.transport.abort)
         self.ended(closed)
 
     def _arm(self) -> None:

@@ -18,6 +18,7 @@ CHANNEL_NAME = SENSOR_NAME
 
 _DEVICE = re.compile(DEVICE_NAME)
 _SENSOR = re.compile(SENSOR_NAME)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Quality(IntEnum):
@@ -87,5 +88,10 @@ def is_sensor_name(text: str) -> bool:
 
 
 def is_unit(text: str) -> bool:
-    """Say whether a text can be a unit: short, and nothing that could forge a line."""
-    return len(text.encode()) <= MAX_UNIT_BYTES and text.isprintable()
+    """Say whether a text can be a unit: short, and on one line."""
+    return len(text.encode()) <= MAX_UNIT_BYTES and is_one_line(text)
+
+
+def is_one_line(text: str) -> bool:
+    """Say whether words for people hold nothing that could forge a line of a terminal or a log."""
+    return _CONTROL.search(text) is None

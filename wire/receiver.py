@@ -22,7 +22,7 @@ from wire.frames import (
     Marks,
     Ready,
 )
-from wire.readings import is_device_name
+from wire.readings import is_device_name, is_one_line, is_sensor_name, is_unit
 
 _HTTP = (b"GET ", b"HEAD", b"POST", b"PUT ", b"OPTI", b"DELE", b"CONN", b"PATC", b"TRAC")
 _TLS = b"\x16\x03"
@@ -85,7 +85,10 @@ class Receiver(Conversation):
             case Hello() if not self._greeted:
                 self._greeted = True
                 return self._take_hello(body)
-            case Describe() | Hold() if self.state is State.OPEN:
+            case Describe() if self.state is State.OPEN:
+                _check_description(body)
+                return body
+            case Hold() if self.state is State.OPEN:
                 return body
             case Gap() if self.state is State.OPEN and body.first_seq <= body.last_seq:
                 return body
@@ -106,3 +109,25 @@ class Receiver(Conversation):
     def _not_ours(self, what: str) -> Event:
         self.state = State.CLOSED
         return Closed("not_a_device", f"the peer {what}")
+
+
+def _check_description(description: Describe) -> None:
+    """Refuse names that cannot be, and words that could forge what a terminal shows."""
+    for sensor in description.sensors:
+        for name in (sensor.name, *(channel.name for channel in sensor.channels)):
+            if not is_sensor_name(name):
+                raise PeerError(f"{name[:80]!r} cannot name a sensor or channel")
+        units = [channel.unit for channel in sensor.channels]
+        if not all(map(is_unit, units)):
+            raise PeerError(f"units of {sensor.name} are not all printable and short")
+    if not all(map(is_one_line, _words(description))):
+        raise PeerError("a label, driver or quantity holds control characters")
+
+
+def _words(description: Describe) -> list[str]:
+    words = [description.label]
+    for sensor in description.sensors:
+        words += [sensor.driver, sensor.label]
+        for channel in sensor.channels:
+            words += [channel.quantity, channel.label]
+    return [word for word in words if word]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service import folders
-from service.cli import UsageError
 
 if TYPE_CHECKING:
     from collector.settings import CollectorSettings
@@ -27,15 +26,12 @@ def settings_of(options: argparse.Namespace) -> "CollectorSettings":
     """Load the YAML in force.
 
     Raises:
-        UsageError: with every problem of it.
+        ConfigError: with every problem of it.
     """
     from collector.settings import CollectorSettings, problems
-    from config import ConfigError, load
+    from config import load
 
-    try:
-        return load(config_file(options), CollectorSettings, problems)
-    except ConfigError as error:
-        raise UsageError(f"the configuration is wrong\n{error}") from None
+    return load(config_file(options), CollectorSettings, problems)
 
 
 def store_file(settings: "CollectorSettings") -> Path:
@@ -67,11 +63,6 @@ def open_reader(settings: "CollectorSettings") -> "Iterator[Reader]":
         reader.close()
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Declare --json."""
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-
-
 def add_pattern(parser: argparse.ArgumentParser) -> None:
     """Declare the series pattern."""
     parser.add_argument(
@@ -81,10 +72,3 @@ def add_pattern(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="a shell glob over device/sensor.channel, in quotes: '*/host.*'",
     )
-
-
-def to_json(answer: object) -> str:
-    """Return an answer as indented JSON."""
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()

@@ -5,8 +5,9 @@ from datetime import tzinfo
 from math import isnan
 from typing import TYPE_CHECKING
 
-from collector.commands import add_json, add_pattern, open_reader, settings_of, to_json
+from collector.commands import add_pattern, open_reader, settings_of
 from service import table
+from service.cli import add_json, to_json
 
 if TYPE_CHECKING:
     from collector.store import SeriesRow

@@ -1,6 +1,7 @@
 """telegauge-collector serve: the collector itself."""
 
 import argparse
+from contextlib import ExitStack
 
 from collector.commands import PROGRAM, settings_of, store_file
 from service import folders
@@ -21,12 +22,13 @@ def run(options: argparse.Namespace) -> int:
     from collector.collector import Collector
     from service import logs
 
-    runtime_folder = folders.prepared(folders.runtime_folder(PROGRAM))
-    file = store_file(settings)
-    folders.prepared(file.parent)
-    logs.configure(settings.logs)
+    runtime_folder, file = folders.runtime_folder(PROGRAM), store_file(settings)
 
     async def main() -> bool:
         return await Collector(settings, file, runtime_folder).run()
 
-    return 0 if asyncio.run(main()) else 1
+    with ExitStack() as stack:
+        for folder in {runtime_folder, file.parent}:
+            stack.enter_context(folders.owned(folder))
+        logs.configure(settings.logs)
+        return 0 if asyncio.run(main()) else 1

@@ -4,8 +4,9 @@ import argparse
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
-from collector.commands import PROGRAM, add_json, open_reader, settings_of, to_json
+from collector.commands import PROGRAM, open_reader, settings_of
 from service import control, folders, table
+from service.cli import add_json, to_json
 
 if TYPE_CHECKING:
     from collector.report import DeviceStatus, Status

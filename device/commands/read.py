@@ -3,8 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from device.commands import add_json, runtime_folder, settings_of, to_json
+from device.commands import runtime_folder, settings_of
 from service import control, table
+from service.cli import UsageError, add_json, to_json
 
 if TYPE_CHECKING:
     from device.answers import ReadResult
@@ -31,6 +32,8 @@ def run(options: argparse.Namespace) -> int:
             runtime_folder() / "control", "read", _ANSWER_WITHIN_S, **_wanted(options)
         )
         results = msgspec.convert(answer, list[ReadResult])
+    except control.Failed as error:  # all that can fail there is the sensor's name
+        raise UsageError(str(error)) from None
     except control.NotRunning:
         results = _read_here(settings_of(options), options.sensor)
     if options.json:
@@ -51,7 +54,6 @@ def _read_here(settings: "DeviceSettings", name: str | None) -> "list[ReadResult
     from device.agent import build_sensors, close_sensors
     from device.answers import read_now
     from device.settings import default_device_name
-    from service.cli import UsageError
 
     async def read() -> "list[ReadResult]":
         sensors = build_sensors(settings)

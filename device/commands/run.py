@@ -2,7 +2,7 @@
 
 import argparse
 
-from device.commands import settings_of
+from device.commands import runtime_folder, settings_of
 
 HELP = "read the sensors and send their readings, until stopped"
 
@@ -20,11 +20,10 @@ def run(options: argparse.Namespace) -> int:
     from device.agent import Agent
     from service import folders, logs
 
-    runtime_folder = folders.prepared(folders.runtime_folder("telegauge-device"))
-    logs.configure(settings.logs)
-
     async def main() -> None:
-        await Agent(settings, runtime_folder).run()
+        await Agent(settings, runtime_folder()).run()
 
-    asyncio.run(main())
+    with folders.owned(runtime_folder()):
+        logs.configure(settings.logs)
+        asyncio.run(main())
     return 0

@@ -3,8 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from device.commands import add_json, runtime_folder, to_json
+from device.commands import runtime_folder
 from service import control, table
+from service.cli import add_json, to_json
 
 if TYPE_CHECKING:
     from device.answers import SensorStatus, Status

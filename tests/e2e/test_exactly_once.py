@@ -11,8 +11,9 @@ import pytest
 
 from collector.store.database import FILE_NAME
 from kit import oracle, programs
-from kit.programs import Program, wait_until
+from kit.programs import Program
 from kit.proxy import FrameProxy
+from kit.waiting import wait_until
 
 SENSORS = """
   count:
@@ -38,6 +39,13 @@ class Rig:
     def send_through(self, port: int) -> None:
         """Let the agent connect to another port than the collector's."""
         self.device = self._device(port)
+
+    def shrink_spool(self) -> None:
+        """Let the spool hold the least it may: some seconds of a thousand channels."""
+        sensors = SENSORS.format(ledger=self.ledger).replace("channels: 3", "channels: 300")
+        self.device = programs.device(
+            self.folder / "device", self.port, sensors, "spool: {max_size: 64KiB}\n"
+        )
 
     def reads(self) -> int:
         """How many reads the sensor has given."""
@@ -130,6 +138,24 @@ def test_collector_is_killed(rig: Rig) -> None:
     rig.wait_for_acknowledgement()
     rig.stop()
     assert rig.verdict().clean, rig.verdict()
+
+
+def test_full_spool_stops_sampling_and_loses_nothing_accepted(rig: Rig) -> None:
+    """While nothing can be kept nothing is read; what was kept arrives, and reading goes on."""
+    rig.shrink_spool()
+    rig.device.start()
+    wait_until(lambda: "sampling_stopped" in rig.device.said(), 60)
+    given = rig.reads()
+    rig.collector.start()
+    wait_until(lambda: "sampling_resumed" in rig.device.said(), 60)
+    rig.wait_for_reads(10)
+    rig.stop()
+    verdict = rig.verdict()
+    # The read that found the spool full was given and refused: the only one, and said so.
+    assert verdict.missing == [given]
+    assert not verdict.doubled
+    assert not verdict.invented
+    assert rig.device.said().count("sampling_stopped") == 1
 
 
 def test_link_is_cut_in_every_frame(rig: Rig) -> None:

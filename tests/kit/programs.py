@@ -5,11 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kit.waiting import wait_until
 from service import control
 
 ROOT = Path(__file__).parents[2]
@@ -121,11 +120,3 @@ def device(folder: Path, port: int, sensors: str, more: str = "") -> Program:
     """An agent that sends to a port; `sensors` is YAML below `sensors:`."""
     address = f"name: pi\ncollector:\n  address: 127.0.0.1:{port}\n"
     return Program("device", "run", folder, f"{address}{more}sensors:\n{sensors}")
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
-    """Wait for a condition; fail when it does not come."""
-    until_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < until_s, f"condition did not come within {timeout_s:g} s"
-        time.sleep(0.01)

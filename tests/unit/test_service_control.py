@@ -18,7 +18,6 @@ import pytest
 
 from service import control
 from service.control import (
-    AlreadyRunning,
     ControlError,
     ControlServer,
     Failed,
@@ -255,18 +254,6 @@ def test_a_close_does_not_wait_for_a_handler(path: Path) -> None:
         return got
 
     assert asyncio.run(stop_meanwhile()) == b""
-
-
-def test_a_second_instance_is_refused(path: Path) -> None:
-    """It would take the socket, and the sensors or the store, from the first, which goes on."""
-
-    async def start_another() -> object:
-        async with running(path):
-            with pytest.raises(AlreadyRunning, match="another instance is running"):
-                await ControlServer(path, HANDLERS).start()
-            return await asyncio.to_thread(ask, path, "status")
-
-    assert asyncio.run(start_another())
 
 
 def test_a_killed_instance_leaves_nothing_in_the_way(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.folders import FolderError, prepared, runtime_folder, state_folder
+from service.folders import FolderError, owned, prepared, runtime_folder, state_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,3 +78,32 @@ try:
 except FolderError as error:
     print(error)
 """
+
+
+def test_a_second_instance_is_refused(tmp_path: Path) -> None:
+    """It would take the socket, and the sensors or the store, from the first, which goes on."""
+    folder = tmp_path / "run"
+    with owned(folder):
+        with pytest.raises(FolderError, match="another instance is running"), owned(folder):
+            pytest.fail("two own the folder")
+        assert folder.is_dir()
+    with owned(folder):
+        pass
+
+
+def test_a_killed_instance_gives_the_folder_back(tmp_path: Path) -> None:
+    """The kernel ends what a process held, whatever ended the process."""
+    hold = (
+        "import pathlib, sys, time; from service.folders import owned\n"
+        "with owned(pathlib.Path(sys.argv[1])):\n    print('owned', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"owned\n"
+        with pytest.raises(FolderError), owned(tmp_path):
+            pytest.fail("two own the folder")
+        other.kill()
+    with owned(tmp_path):
+        pass

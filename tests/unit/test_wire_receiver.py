@@ -10,7 +10,22 @@ from kit.wireworks import BOOT, EPOCH, resealed, sealed_batch
 from wire import frames
 from wire.conversation import Closed, State
 from wire.errors import LocalProtocolError
-from wire.frames import Ack, Bye, Describe, Gap, Held, Hello, Hold, Mark, Marks, Ping, Pong, Ready
+from wire.frames import (
+    Ack,
+    Bye,
+    ChannelDescription,
+    Describe,
+    Gap,
+    Held,
+    Hello,
+    Hold,
+    Mark,
+    Marks,
+    Ping,
+    Pong,
+    Ready,
+    SensorDescription,
+)
 from wire.receiver import Arrived, Receiver
 
 HELLO = frames.encode(Hello("greenhouse", 1, 1, "test"))
@@ -135,6 +150,26 @@ def test_no_common_version_says_so() -> None:
 def test_range_of_versions_that_holds_ours_is_welcome() -> None:
     """A device that speaks more than we do is let in."""
     assert Receiver(0.0).receive(frames.encode(Hello("a", 0, 9)), 0.0) == [Hello("a", 0, 9)]
+
+
+def described(**changed: str) -> bytes:
+    """A DESCRIBE with one channel, and one thing about it changed."""
+    facts = {"sensor": "air", "channel": "t", "unit": "degC", "label": "Air", "driver": "host"}
+    facts |= changed
+    channel = ChannelDescription(facts["channel"], facts["unit"], "temperature", 1, facts["label"])
+    sensor = SensorDescription(facts["sensor"], facts["driver"], 1.0, [channel], label="Außen")
+    return frames.encode(Describe([sensor], facts["label"]))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"sensor": "Air"}, {"channel": "a.b"}, {"unit": "\x1b[31m"}, {"unit": "°" * 9},
+     {"label": "a\nb"}, {"driver": "\x07"}],
+)  # fmt: skip
+def test_description_that_could_forge_a_line_is_refused(changed: dict[str, str]) -> None:
+    """What is shown in terminals is names, and words that print."""
+    assert len(open_receiver().receive(described(), 0.0)) == 1
+    assert closed_by(open_receiver(), described(**changed)).reason == "protocol_error"
 
 
 def test_second_hello_ends_the_session() -> None:

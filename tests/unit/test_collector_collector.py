@@ -1,0 +1,224 @@
+"""collector.collector: the parts come up in order, and go down in reverse, whatever happens."""
+
+import asyncio
+import os
+import signal
+import socket
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from collector.collector import Collector
+from collector.errors import ListenError, StoreError
+from collector.settings import CollectorSettings, DevicesSettings
+from collector.store.database import FILE_NAME
+from kit.programs import free_port
+from kit.servers import Device
+from kit.stores import batch, change, commit, rows
+from kit.waiting import until
+from kit.wireworks import EPOCH
+from service import control
+from wire.conversation import State
+
+Deed = Callable[[Collector], Awaitable[None]]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a store may be made."""
+    return tmp_path / FILE_NAME
+
+
+@pytest.fixture
+def notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """What systemd is told, by a socket as systemd has one."""
+    told: list[str] = []
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        monkeypatch.setenv("WATCHDOG_USEC", "100000")
+
+        def receive() -> list[str]:
+            while True:
+                try:
+                    told.extend(manager.recv(4096).decode().split("\n"))
+                except BlockingIOError:
+                    return told
+
+        yield receive
+
+
+def built(file: Path, port: int) -> Collector:
+    """A collector that is not started."""
+    settings = CollectorSettings(devices=DevicesSettings(listen=f"127.0.0.1:{port}"))
+    return Collector(settings, file, file.parent)
+
+
+async def running(file: Path, deed: Deed) -> bool:
+    """Run a collector; when it is up do something, then stop it as systemd would."""
+    collector = built(file, free_port())
+    run = asyncio.create_task(collector.run())
+    await until(lambda: is_listening(collector))
+    await deed(collector)
+    if not collector.failed.done():
+        os.kill(os.getpid(), signal.SIGTERM)
+    return await asyncio.wait_for(run, 60)
+
+
+def is_listening(collector: Collector) -> bool:
+    """Whether somebody could connect; who tries would be one session more."""
+    return collector.server._server is not None
+
+
+async def connected(collector: Collector, name: str) -> Device:
+    """A device that is let in."""
+    device = Device(name, *await asyncio.open_connection(*collector.server.address))
+    await until(lambda: device.sender.state is State.OPEN)
+    return device
+
+
+async def status(collector: Collector) -> dict[str, Any]:
+    """Ask as `telegauge-collector status` does."""
+    socket_file = collector.store_file.parent / "control"
+    answer: dict[str, Any] = await asyncio.to_thread(control.ask, socket_file, "status")
+    return answer
+
+
+def test_collector_stores_answers_and_stops(file: Path) -> None:
+    """From the start to SIGTERM; devices hear BYE, and nothing is left lying about."""
+
+    async def deed(collector: Collector) -> None:
+        device = await connected(collector, "greenhouse")
+        device.send_batches(batch(1), batch(2))
+        await device.acknowledged(EPOCH, 2)
+        answer = await status(collector)
+        assert (answer["running"], answer["sessions"], answer["pending_bytes"]) == (True, 1, 0)
+        assert answer["listen"] == str(collector.server.address)
+        assert answer["store"] == str(file)
+        assert answer["commits"] >= 1
+        (row,) = answer["devices"]
+        assert (row["device"], row["connected"], row["readings"]) == ("greenhouse", True, 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (await device.closed()).reason == "stopping"
+        await device.leave()
+
+    async def main() -> bool:
+        collector = built(file, free_port())
+        run = asyncio.create_task(collector.run())
+        await until(lambda: is_listening(collector))
+        await deed(collector)
+        return await asyncio.wait_for(run, 60)
+
+    assert asyncio.run(main())
+    assert rows(file, "SELECT mark FROM epoch") == [(2,)]
+    assert [each.name for each in file.parent.iterdir()] == [FILE_NAME]
+
+
+def test_systemd_is_told(file: Path, notices: Callable[[], list[str]]) -> None:
+    """Ready when devices can come, alive while commits go on, stopping at the end."""
+
+    async def deed(_collector: Collector) -> None:
+        assert "READY=1" in notices()
+        await until(lambda: notices().count("WATCHDOG=1") >= 2)
+
+    assert asyncio.run(running(file, deed))
+    told = notices()
+    assert told[0] == "READY=1"
+    assert told[1].startswith("STATUS=0 devices connected, listening on 127.0.0.1:")
+    assert told[-1] == "STOPPING=1"
+
+
+def test_commit_that_hangs_is_not_called_alive(
+    file: Path, notices: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd may then do what it does to programs that hang."""
+
+    async def deed(collector: Collector) -> None:
+        monkeypatch.setattr(collector.writer, "_busy_since_s", -1e9)
+        await until(lambda: notices().count("READY=1"))
+        alive = notices().count("WATCHDOG=1")
+        statuses = sum(each.startswith("STATUS=") for each in notices())
+        await until(lambda: sum(each.startswith("STATUS=") for each in notices()) >= statuses + 3)
+        assert notices().count("WATCHDOG=1") == alive
+
+    assert asyncio.run(running(file, deed))
+
+
+def test_store_that_fails_ends_the_collector(file: Path) -> None:
+    """Without an acknowledgement; the log says why, and the store is not set aside for it."""
+
+    async def deed(collector: Collector) -> None:
+        device = await connected(collector, "greenhouse")
+        change(file, "DROP TABLE batch")
+        device.send_batches(batch(1))
+        closed = await device.closed()
+        assert closed.reason == "stopping"
+        assert not any(type(event).__name__ == "Ack" for event in device.events)
+        await device.leave()
+
+    with capture_logs() as logs:
+        assert not asyncio.run(running(file, deed))
+    (event,) = [log for log in logs if log["event"] == "store_failed"]
+    assert event["log_level"] == "error"
+    assert "batch" in event["detail"]
+    assert not list(file.parent.glob("*.damaged-*"))
+
+
+def test_store_that_turns_out_damaged_is_set_aside(file: Path) -> None:
+    """So that the next start does not fail again."""
+    commit(file, "greenhouse", batch(1))
+
+    async def deed(collector: Collector) -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        collector.failed.set_result(error)
+
+    with capture_logs() as logs:
+        assert not asyncio.run(running(file, deed))
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == [
+        "store_failed",
+        "store_set_aside",
+    ]
+    (aside,) = file.parent.glob("*.damaged-*")
+    assert rows(aside, "SELECT mark FROM epoch") == [(1,)]
+
+
+def test_fault_of_ours_is_told_with_its_traceback(file: Path) -> None:
+    """What no person can mend must be found."""
+
+    async def deed(collector: Collector) -> None:
+        collector.failed.set_result(ZeroDivisionError("a fault"))
+
+    with capture_logs() as logs:
+        assert not asyncio.run(running(file, deed))
+    (event,) = [log for log in logs if log["event"] == "store_failed"]
+    assert isinstance(event["exc_info"], ZeroDivisionError)
+
+
+def test_port_that_is_taken_leaves_nothing_behind(file: Path) -> None:
+    """What was started before is ended: no socket to ask, no open store."""
+
+    async def main(port: int) -> None:
+        with pytest.raises(ListenError, match=r"\(pid \d+\) has this port"):
+            await built(file, port).run()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asyncio.run(main(listener.getsockname()[1]))
+    assert [each.name for each in file.parent.iterdir()] == [FILE_NAME]
+
+
+def test_store_that_cannot_be_opened(tmp_path: Path) -> None:
+    """Nothing else is begun."""
+    (tmp_path / FILE_NAME).mkdir()
+
+    async def main() -> None:
+        with pytest.raises(StoreError, match="cannot be opened"):
+            built(tmp_path / FILE_NAME, free_port())
+
+    asyncio.run(main())

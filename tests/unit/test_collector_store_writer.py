@@ -1,0 +1,211 @@
+"""collector.store.writer: told after COMMIT, many requests to a commit, an end with the file's."""
+
+import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from collector.store import Stored
+from collector.store.database import FILE_NAME, open_for_writing
+from collector.store.writer import REQUEST_BYTES
+from kit.stores import WriterRig, batch, change, described, locked, rows, transaction, writer_rig
+from kit.waiting import WITHIN_S, wait_until
+from kit.wireworks import EPOCH
+from wire.frames import Describe, Gap
+
+STORED = "SELECT ifnull(sum(readings), 0) FROM batch"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a store may be made."""
+    return tmp_path / FILE_NAME
+
+
+def ignored(_answer: object) -> None:
+    """Take an answer that does not matter."""
+
+
+def test_who_asked_is_told_after_commit(file: Path) -> None:
+    """What an answer speaks of is there for every other connection."""
+    seen: list[object] = []
+    with writer_rig(file) as rig:
+        for seq in range(1, 6):
+
+            def done(stored: Stored, seq: int = seq) -> None:
+                seen.append((stored, rows(file, STORED)[0][0] >= seq))
+
+            rig.writer.store("greenhouse", [batch(seq)], done)
+        rig.run_until(lambda: len(seen) == 5)
+    assert seen == [(Stored({EPOCH: seq}, hole=False), True) for seq in range(1, 6)]
+
+
+def test_answers_come_on_the_loop_in_order(file: Path) -> None:
+    """Every kind of request is answered in the caller's thread, in the order of the asking."""
+    answers: list[object] = []
+    threads: set[str] = set()
+
+    def done(answer: object) -> None:
+        answers.append(answer)
+        threads.add(threading.current_thread().name)
+
+    with writer_rig(file) as rig:
+        rig.writer.marks("greenhouse", [EPOCH], done)
+        rig.writer.describe("greenhouse", described("air.temperature"), done)
+        rig.writer.store("greenhouse", [batch(1), batch(3)], done)
+        rig.writer.record_gap("greenhouse", Gap(EPOCH, 2, 4, "spool_full"), done)
+        rig.writer.record_gap("greenhouse", Gap(EPOCH, 9, 9, "spool_full"), done)
+        rig.run_until(lambda: len(answers) == 5)
+    assert answers == [{EPOCH: 0}, None, Stored({EPOCH: 1}, hole=True), 4, None]
+    assert threads == {threading.current_thread().name}
+
+
+def test_nothing_is_told_while_the_commit_waits(file: Path) -> None:
+    """A slow disk delays the answer; it does not make one up."""
+    with writer_rig(file) as rig:
+        rig.store("greenhouse", batch(1))
+        with locked(file):
+            answers = rig.store_all("greenhouse", [batch(2)])
+            wait_until(lambda: rig.writer.is_stuck(time.monotonic(), 0.1))
+            rig.run_waiting()
+            assert not answers
+            assert rig.writer.pending_bytes == len(batch(2).sealed)
+        rig.run_until(lambda: answers)
+    assert rows(file, STORED) == [(2,)]
+
+
+def test_many_requests_share_a_commit(file: Path) -> None:
+    """What gathers while a commit runs goes into the next one."""
+    with writer_rig(file) as rig:
+        rig.store("greenhouse", batch(1))
+        with locked(file):
+            answers = rig.store_all("greenhouse", [batch(seq) for seq in range(2, 502)])
+        rig.run_until(lambda: len(answers) == 500)
+        assert rig.writer.commits <= 3
+        assert rig.deliveries == rig.writer.commits
+    assert rows(file, STORED) == [(501,)]
+
+
+def test_group_takes_a_limited_number(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first to ask does not wait for all who came after."""
+    monkeypatch.setattr("collector.store.writer._GROUP_REQUESTS", 10)
+    with writer_rig(file) as rig:
+        rig.store("greenhouse", batch(1))
+        with locked(file):
+            answers = rig.store_all("greenhouse", [batch(seq) for seq in range(2, 102)])
+        rig.run_until(lambda: len(answers) == 100)
+        assert 10 <= rig.writer.commits <= 13
+
+
+def test_pending_bytes_return_to_nothing(file: Path) -> None:
+    """Every request counts while it waits, and no longer."""
+    with writer_rig(file) as rig:
+        rig.store("greenhouse", batch(1))
+        assert rig.writer.pending_bytes == 0
+        with locked(file):
+            answers = rig.store_all("greenhouse", [batch(2), batch(2), batch(9)])
+            rig.writer.describe("greenhouse", Describe([]), ignored)
+            rig.writer.marks("greenhouse", [EPOCH], ignored)
+            rig.writer.record_gap("greenhouse", Gap(EPOCH, 3, 3, "spool_full"), ignored)
+            size_bytes = 3 * len(batch(2).sealed) + 3 * REQUEST_BYTES
+            assert rig.writer.pending_bytes == size_bytes
+        rig.run_until(lambda: rig.writer.pending_bytes == 0)
+        assert len(answers) == 3
+
+
+def test_close_commits_what_waits(file: Path) -> None:
+    """A stop loses nothing that was asked before it, however much that is."""
+    rig = WriterRig(file)
+    rig.writer.start()
+    rig.store("greenhouse", batch(1))
+    with ThreadPoolExecutor(1) as threads:
+        with locked(file):
+            rig.store_all("greenhouse", [batch(2)])
+            wait_until(rig.writer._requests.empty)
+            rig.store_all("greenhouse", [batch(seq) for seq in range(3, 102)])
+            closing = threads.submit(rig.writer.close, WITHIN_S)
+            wait_until(lambda: rig.writer._requests.qsize() == 100)
+            assert not closing.done()
+        assert closing.result()
+    assert rows(file, STORED) == [(101,)]
+    assert not file.with_name(FILE_NAME + "-wal").exists()
+
+
+def test_close_does_not_wait_for_ever(file: Path) -> None:
+    """A commit that hangs is reported; the stop goes on."""
+    with writer_rig(file) as rig:
+        rig.store("greenhouse", batch(1))
+        with locked(file):
+            rig.store_all("greenhouse", [batch(2)])
+            assert not rig.writer.close(0.01)
+
+
+def test_is_stuck_while_one_commit_lasts(file: Path) -> None:
+    """A watchdog can tell a commit that hangs from having nothing to do."""
+    with writer_rig(file) as rig:
+        rig.store("greenhouse", batch(1))
+        wait_until(lambda: not rig.writer.is_stuck(time.monotonic() + 3600, 1))
+        with locked(file):
+            answers = rig.store_all("greenhouse", [batch(2)])
+            wait_until(lambda: rig.writer.is_stuck(time.monotonic() + 3600, 1))
+            assert not rig.writer.is_stuck(time.monotonic(), 3600)
+        rig.run_until(lambda: answers)
+
+
+def assert_ends(rig: WriterRig, kind: type[Exception]) -> None:
+    """The next batch must end the writer, told once, with nothing acknowledged."""
+    answers = rig.store_all("greenhouse", [batch(2), batch(3)])
+    rig.run_until(lambda: rig.failures)
+    wait_until(lambda: rig.writer.close(WITHIN_S))
+    more = rig.store_all("greenhouse", [batch(4)])
+    rig.run_waiting()
+    assert [type(each) for each in rig.failures] == [kind]
+    assert not answers + more
+
+
+def is_acknowledged(rig: WriterRig, seq: int) -> bool:
+    """Ask for one batch; say whether it was stored, or the writer failed."""
+    answers = rig.store_all("greenhouse", [batch(seq)])
+    rig.run_until(lambda: answers or rig.failures)
+    return bool(answers)
+
+
+def test_error_of_the_file_ends_the_writer(file: Path) -> None:
+    """No acknowledgement for what was not committed, also not for what was asked later."""
+    with writer_rig(file) as rig:
+        rig.store("greenhouse", batch(1))
+        change(file, "DROP TABLE batch")
+        assert_ends(rig, sqlite3.OperationalError)
+
+
+def test_full_disk_ends_the_writer_and_leaves_a_sound_file(file: Path) -> None:
+    """What was acknowledged before is there, of the rest nothing, and a new start goes on."""
+    rig = WriterRig(file)
+    (pages,) = rig.database.execute("PRAGMA page_count").fetchone()
+    rig.database.execute(f"PRAGMA max_page_count = {pages + 2}")
+    rig.writer.start()
+    acknowledged = 0
+    while is_acknowledged(rig, acknowledged + 1):
+        acknowledged += 1
+    assert rig.writer.close(WITHIN_S)
+    assert "full" in str(rig.failures[0])
+    assert acknowledged > 1
+    assert rows(file, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(file, "SELECT mark FROM epoch") == rows(file, STORED) == [(acknowledged,)]
+    with transaction(file) as group:
+        assert group.store("greenhouse", [batch(acknowledged + 1)])[0] == {EPOCH: acknowledged + 1}
+
+
+def test_fault_of_ours_ends_the_writer_too(file: Path) -> None:
+    """Whatever ends the thread is told: a collector that cannot store must not go on."""
+    with writer_rig(file) as rig:
+        rig.store("greenhouse", batch(1))
+        rig.writer.describe("greenhouse", Describe([], label="\ud800"), ignored)
+        rig.run_until(lambda: rig.failures)
+        assert isinstance(rig.failures[0], UnicodeEncodeError)
+    with open_for_writing(file) as database:
+        assert database.execute(STORED).fetchone() == (1,)
+    database.close()

@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
             for size, load in loads.items():
                 here = Path(folder) / f"{number}-{size}"
                 figures.append(_round(here, size, load))
-                rate, cpu_s = rows_per_second(here / "rows", _ROW_READINGS, size)
+                rows = min(_ROW_READINGS, options.readings)
+                rate, cpu_s = rows_per_second(here / "rows", rows, size)
                 figures[-1] |= {"rows_readings_s": rate, "rows_cpu_s_per_million": cpu_s}
     return figures
 

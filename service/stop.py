@@ -12,6 +12,8 @@ def stop_signal() -> "asyncio.Future[str]":
     def ask(number: signal.Signals) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(each)
+            # The kernel's own way: Python's SIGINT could wait until the loop wakes up.
+            signal.signal(each, signal.SIG_DFL)
         if not asked.done():
             asked.set_result(number.name)
 

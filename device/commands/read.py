@@ -54,6 +54,9 @@ def _read_here(settings: "DeviceSettings", name: str | None) -> "list[ReadResult
     from device.agent import build_sensors, close_sensors
     from device.answers import read_now
     from device.settings import default_device_name
+    from service import logs
+
+    logs.configure(settings.logs)  # to standard error: what is printed may be JSON
 
     async def read() -> "list[ReadResult]":
         sensors = build_sensors(settings)

@@ -1,0 +1,180 @@
+"""device.agent: the whole agent as a process, from its start to its clean end."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from config import load
+from device.agent import Agent
+from device.settings import DeviceSettings, problems
+from kit import programs
+from kit.programs import Program, free_port
+from kit.scripted import ScriptedCollector, scripted_collector
+from kit.waiting import until, wait_until
+from wire.conversation import Closed
+from wire.frames import Describe, Hello
+
+COUNTER = "  count:\n    driver: synthetic:counter\n    interval: 100ms\n"
+HUNG = "  hung:\n    driver: synthetic:slow\n    options: {delay: 3600}\n    timeout: 100ms\n"
+
+# A line of logfmt, for a pipe or a file: time, level, event, then facts.
+LINE = re.compile(r'timestamp=\S+ level=\w+ event=[a-z_]+( [a-z_]+=("([^"\\]|\\.)*"|[^ "=]*))*')
+
+
+@contextmanager
+def started(folder: Path, port: int, sensors: str = COUNTER) -> Iterator[Program]:
+    """An agent that runs, and is gone in the end."""
+    agent = programs.device(folder, port, sensors)
+    try:
+        agent.start()
+        yield agent
+    finally:
+        agent.end()
+
+
+def events(agent: Program) -> list[str]:
+    """The names of what it logged, in order."""
+    return re.findall(r" event=(\S+)", agent.said())
+
+
+def test_stops_cleanly_without_a_collector(tmp_path: Path) -> None:
+    """SIGTERM is exit 0; what could not be handed over is counted, once."""
+    with started(tmp_path, free_port()) as agent:
+        wait_until(lambda: agent.ask("status")["held_readings"] >= 2)
+        assert agent.stop() == 0
+    assert events(agent) == [
+        "agent_started",
+        "link_down",
+        "readings_given_up",
+        "agent_stopped",
+    ]
+    assert re.search(r"event=readings_given_up readings=[1-9]", agent.said())
+    assert not (agent.runtime / "control").exists()
+
+
+def test_logs_are_one_event_a_line(tmp_path: Path) -> None:
+    """Off a terminal every line is logfmt, and names what happened first."""
+    with started(tmp_path, free_port(), COUNTER + HUNG) as agent:
+        wait_until(lambda: "sensor_failed" in events(agent))
+    for line in agent.said().splitlines():
+        assert LINE.fullmatch(line), line
+    assert "level=warning event=sensor_failed sensor=hung reason=timed_out" in agent.said()
+
+
+@asynccontextmanager
+async def linked(
+    folder: Path, sensors: str = COUNTER
+) -> AsyncIterator[tuple[Program, ScriptedCollector]]:
+    """An agent with a collector."""
+    async with scripted_collector() as collector:
+        agent = programs.device(folder, collector.port, sensors)
+        try:
+            await asyncio.to_thread(agent.start)
+            yield agent, collector
+        finally:
+            agent.end()
+
+
+def test_stop_hands_over_everything(tmp_path: Path) -> None:
+    """Whatever was accepted by then is acknowledged before the end; BYE says it is no cut."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path) as (agent, collector):
+            await until(lambda: collector.readings >= 3)
+            assert collector.session.heard(Hello)[0].device == "pi"
+            (sensor,) = collector.session.heard(Describe)[0].sensors
+            assert (sensor.name, sensor.driver) == ("count", "synthetic:counter")
+            assert await asyncio.to_thread(agent.stop) == 0
+            await until(lambda: collector.session.is_over)
+            assert collector.session.heard(Closed) == [Closed("stopping", by_peer=True)]
+            assert events(agent) == ["agent_started", "link_up", "agent_stopped"]
+            acknowledged = f"acknowledged_readings={collector.readings}\n"
+            assert agent.said().endswith(acknowledged)
+
+    asyncio.run(scenario())
+
+
+def test_hung_driver_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
+    """Its thread is left behind; the other sensor was read all the time."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path, HUNG + COUNTER) as (agent, collector):
+            await until(lambda: "sensor_failed" in events(agent))
+            readings = collector.readings
+            await until(lambda: collector.readings >= readings + 5)
+            assert await asyncio.to_thread(agent.stop) == 0
+            assert events(agent)[-1] == "agent_stopped"
+
+    asyncio.run(scenario())
+
+
+def test_second_agent_is_refused(tmp_path: Path) -> None:
+    """Two agents would fight for the pins: one line says who is there, exit 1."""
+    with started(tmp_path, free_port()) as agent:
+        second = agent.command("run")
+        assert (second.returncode, second.stdout) == (1, "")
+        (line,) = second.stderr.splitlines()
+        assert line.startswith("telegauge-device: another instance is running")
+        assert str(agent.runtime) in line
+        assert agent.ask("status")["device"] == "pi", "the first goes on"
+
+
+def test_killed_agent_leaves_no_trouble_behind(tmp_path: Path) -> None:
+    """The next start replaces the socket that was left."""
+    with started(tmp_path, free_port()) as agent:
+        agent.kill()
+        assert (agent.runtime / "control").exists()
+        agent.start()
+        assert agent.ask("status")["link"] == "down"
+
+
+def test_systemd_is_told(tmp_path: Path) -> None:
+    """READY once it samples and answers, WATCHDOG while it does, STOPPING at the end."""
+    path = tmp_path / "notify"
+    agent = programs.device(tmp_path, free_port(), COUNTER)
+    agent.environment |= {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "200000"}
+    agent.environment.pop("WATCHDOG_PID", None)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(path))
+        systemd.settimeout(20)
+        try:
+            agent.start()
+            ready = systemd.recv(4096).decode()
+            assert ready.startswith("READY=1\nSTATUS=1 sensors, link down")
+            while systemd.recv(4096) != b"WATCHDOG=1":
+                pass
+            assert b"STATUS=1 sensors" in systemd.recv(4096)
+            assert agent._process is not None
+            agent._process.terminate()
+            while systemd.recv(4096) != b"STOPPING=1":
+                pass
+        finally:
+            agent.end()
+
+
+@pytest.mark.parametrize("part", ["link", "sampler"])
+def test_part_that_fails_ends_the_agent(tmp_path: Path, part: str) -> None:
+    """A bug is seen: the others are stopped in order, and the error comes out."""
+    config = tmp_path / "device.yaml"
+    config.write_text(f"collector: {{address: '127.0.0.1:{free_port()}'}}\nsensors:\n{COUNTER}")
+    settings = load(config, DeviceSettings, problems)
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise RuntimeError("a bug")
+
+    async def scenario() -> None:
+        agent = Agent(settings, tmp_path)
+        getattr(agent, part).run = fails
+        await agent.run()
+
+    with capture_logs() as entries, pytest.raises(RuntimeError, match="a bug"):
+        asyncio.run(scenario())
+    assert entries[-1]["event"] == "agent_stopped"
+    assert not (tmp_path / "control").exists()

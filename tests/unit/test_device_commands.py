@@ -1,0 +1,256 @@
+"""device.commands: each verb as a person uses it, with and without a running agent."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device.__main__ import main
+from kit import programs
+from kit.programs import ROOT, Program, free_port
+from kit.waiting import wait_until
+
+SENSORS = """
+sensors:
+  air:
+    driver: synthetic:stuck
+    options: {value: 21.5, unit: degC}
+    interval: 100ms
+  broken:
+    driver: synthetic:failing
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A YAML with a sensor that works and one that fails."""
+    file = tmp_path / "device.yaml"
+    file.write_text("name: greenhouse\n" + SENSORS)
+    return file
+
+
+@pytest.fixture(autouse=True)
+def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runtime folder in which nothing runs."""
+    folder = tmp_path / "run"
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """An agent that runs, without a collector."""
+    yaml = SENSORS.partition("sensors:\n")[2]
+    running = programs.device(tmp_path_factory.mktemp("agent"), free_port(), yaml)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.end()
+
+
+def process(*argv: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run the program as a process."""
+    return subprocess.run(
+        [sys.executable, *argv],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+    )
+
+
+def one_line(text: str) -> str:
+    """The only line of a text."""
+    (line,) = text.splitlines()
+    return line
+
+
+# --- check
+
+
+def test_check_of_a_good_file(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Says what would run, and where the readings would go."""
+    assert main(["check", "-c", str(config)]) == 0
+    assert capsys.readouterr().out == (
+        f"{config}: good\n"
+        "  2 sensors: air (synthetic:stuck), broken (synthetic:failing)\n"
+        "  readings go to 127.0.0.1:8888\n"
+    )
+
+
+def test_check_of_a_bad_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that is wrong, each with its place; exit 2 and nothing on standard output."""
+    file = tmp_path / "bad.yaml"
+    file.write_text("sensors:\n  Air:\n    driver: synthetic:sine\nintervall: 5s\n")
+    assert main(["check", "-c", str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("telegauge-device: ")
+    assert f"{file}:2:" in err
+    assert f"{file}:4:" in err
+
+
+def test_check_of_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is not there is named."""
+    assert main(["check", "-c", str(tmp_path / "none.yaml")]) == 2
+    assert str(tmp_path / "none.yaml") in capsys.readouterr().err
+
+
+def test_check_as_a_process(config: Path) -> None:
+    """`python -m device` and its exit codes."""
+    good = process("-m", "device", "check", "-c", str(config))
+    assert (good.returncode, good.stderr) == (0, "")
+    config.write_text("sensors: {}\n")
+    bad = process("-m", "device", "check", "-c", str(config))
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert "sensors" in bad.stderr
+
+
+def test_check_loads_no_agent(config: Path) -> None:
+    """A Pi Zero pays for what a command uses: no gpiozero, no link, no wire."""
+    script = (
+        "import sys; from device.__main__ import main; "
+        f"code = main(['check', '-c', {str(config)!r}]); "
+        "print(*sys.modules); sys.exit(code)"
+    )
+    done = process("-c", script)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.splitlines()[-1].split())
+    heavy = {"gpiozero", "numpy", "sqlite3", "service.stream", "service.notify"}
+    assert not loaded & heavy
+    allowed = {"device.__main__", "device.commands", "device.sensors", "device.settings"}
+    parts = {name for name in loaded if name.startswith("device.")}
+    assert {".".join(name.split(".")[:2]) for name in parts} <= allowed
+    assert {name for name in loaded if name.startswith("wire.")} <= {"wire.readings"}
+
+
+# --- schema
+
+
+def test_schema_is_the_one_shipped(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON Schema, the same text as beside the shipped YAML."""
+    assert main(["schema"]) == 0
+    text = capsys.readouterr().out
+    assert json.loads(text)["properties"]["sensors"]
+    assert text == (ROOT / "config/device.schema.json").read_text()
+
+
+# --- read
+
+
+def test_read_without_an_agent_reads_here(config: Path) -> None:
+    """Every sensor once; a bad one makes it exit 1, and is shown with its reason."""
+    done = process("-m", "device", "read", "-c", str(config))
+    assert done.returncode == 1
+    head, good, bad = done.stdout.splitlines()
+    assert head.split() == ["SERIES", "VALUE", "UNIT", "QUALITY", "TOOK", "DETAIL"]
+    assert good.split()[:4] == ["greenhouse/air.value", "21.5", "degC", "good"]
+    assert bad.split()[:4] == ["greenhouse/broken.value", "-", "bad", "(read_failed)"]
+    assert "read 1 fails" in bad
+    assert "event=sensor_failed" in one_line(done.stderr)
+
+
+def test_read_of_one_sensor(config: Path) -> None:
+    """The others are left alone: exit 0."""
+    done = process("-m", "device", "read", "-c", str(config), "--json", "air")
+    assert (done.returncode, done.stderr) == (0, "")
+    (result,) = json.loads(done.stdout)
+    assert (result["series"], result["value"]) == ("greenhouse/air.value", 21.5)
+    assert (result["unit"], result["quality"]) == ("degC", "good")
+
+
+def test_read_of_an_unknown_sensor(config: Path) -> None:
+    """Exit 2, and the names there are."""
+    done = process("-m", "device", "read", "-c", str(config), "ari")
+    assert (done.returncode, done.stdout) == (2, "")
+    line = one_line(done.stderr)
+    assert line == "telegauge-device: no sensor `ari`; there are: air, broken"
+
+
+def test_read_asks_the_running_agent(agent: Program) -> None:
+    """It owns the pins; the device's name is the agent's."""
+    done = agent.command("read", "--json")
+    assert done.returncode == 1, done.stderr
+    good, bad = json.loads(done.stdout)
+    assert (good["series"], good["value"]) == ("pi/air.value", 21.5)
+    assert (bad["series"], bad["value"], bad["reason"]) == ("pi/broken.value", None, "read_failed")
+    done = agent.command("read", "air")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1].startswith("pi/air.value   21.5  degC  good")
+
+
+def test_running_agent_knows_no_such_sensor(agent: Program) -> None:
+    """The same words and the same exit code as without an agent."""
+    done = agent.command("read", "ari")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert one_line(done.stderr) == "telegauge-device: no sensor `ari`; there are: air, broken"
+
+
+# --- status
+
+
+def test_status_of_nothing(runtime_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 1 and one line that says where nobody answers."""
+    assert main(["status"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert one_line(err).startswith("telegauge-device: not running")
+    assert str(runtime_folder) in err
+
+
+def test_status_of_a_running_agent(agent: Program) -> None:
+    """For people: link, readings and a row a sensor; exit 0 although the link is down."""
+    wait_until(lambda: agent.ask("status")["accepted_readings"] >= 3)
+    wait_until(lambda: agent.ask("status")["last_end"])
+    done = agent.command("status")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, link, readings, empty, head, air, broken = done.stdout.splitlines()
+    assert first.startswith("pi: running for ")
+    assert link.startswith("link down to 127.0.0.1:")
+    assert link.endswith("(no_connection: Connection refused)")
+    assert "accepted, 0 acknowledged" in readings
+    assert empty == ""
+    assert head.split() == ["SENSOR", "INTERVAL", "READS", "FAILED", "LAST", "TOOK", "DETAIL"]
+    assert (air.split()[0], air.split()[5]) == ("air", "good")
+    assert "bad (read_failed)" in broken
+
+
+def test_status_as_json(agent: Program) -> None:
+    """For programs: the same facts by name."""
+    done = agent.command("status", "--json")
+    status = json.loads(done.stdout)
+    assert (status["device"], status["link"]) == ("pi", "down")
+    assert [sensor["sensor"] for sensor in status["sensors"]] == ["air", "broken"]
+
+
+# --- run
+
+
+def run_in(folder: Path, config: Path) -> "subprocess.CompletedProcess[str]":
+    """Try to run an agent whose runtime folder cannot be used."""
+    return process("-m", "device", "run", "-c", str(config), RUNTIME_DIRECTORY=str(folder))
+
+
+def test_run_without_a_runtime_folder(config: Path, tmp_path: Path) -> None:
+    """One line with the folder and what to do; exit 1."""
+    (tmp_path / "file").touch()
+    done = run_in(tmp_path / "file/run", config)
+    assert (done.returncode, done.stdout) == (1, "")
+    line = one_line(done.stderr)
+    assert line.startswith("telegauge-device: cannot make the folder")
+    assert "RUNTIME_DIRECTORY" in line
+
+
+def test_run_with_a_bad_file(config: Path) -> None:
+    """Nothing is started and nothing is made: exit 2."""
+    config.write_text("sensors: 5\n")
+    folder = config.parent / "unmade"
+    done = run_in(folder, config)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not folder.exists()

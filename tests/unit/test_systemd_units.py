@@ -130,15 +130,16 @@ def test_systemd_finds_no_fault(program: str, tmp_path: Path) -> None:
 
 
 TRUE = shutil.which("true") or "/bin/true"
+THRESHOLDS = {"telegauge-device": 22, "telegauge-collector": 15}
 
 
 @every_unit
 def test_it_stays_hardened(program: str) -> None:
-    """systemd's own score (0 to 10, most services are at 9) stays under 2."""
+    """systemd's own score (0 to 10, most services are at 9) stays low; asking the clock costs 0.2."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("this machine has no systemd-analyze")
     ran = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=20",
+        ["systemd-analyze", "security", "--offline=true", f"--threshold={THRESHOLDS[program]}",
          UNITS / f"{program}.service"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

@@ -97,7 +97,11 @@ class Session(ConversationStream):
 
     def replace(self) -> None:
         """Make place for a newer session of the same device."""
-        self.close(ByeReason.REPLACED, "a newer session of this device came", retry_after_s=60.0)
+        self.close(
+            ByeReason.REPLACED,
+            "another session of this device came: do two agents share its name?",
+            retry_after_s=60.0,
+        )
 
     def stop(self) -> None:
         """Say BYE, because the collector stops."""

@@ -79,6 +79,7 @@ class Agent:
         sampling, *others = tasks
         sampling.cancel()
         await asyncio.wait([sampling])  # from here on nothing more is accepted
+        _log.info("agent_stopping", held_readings=self.spool.held_readings, within_s=_DRAIN_S)
         if not await self.link.drain(_DRAIN_S):
             _log.error("readings_given_up", readings=self.spool.held_readings)
         for task in others:

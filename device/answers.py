@@ -38,11 +38,13 @@ class Status(msgspec.Struct, frozen=True):
     collector: str
     sessions: int
     last_end: str
+    next_try_s: float | None
     accepted_readings: int
     acknowledged_readings: int
     held_readings: int
     held_bytes: int
     max_bytes: int
+    spool_full: bool
     skipped_reads: int
     sensors: list[SensorStatus]
 
@@ -80,11 +82,13 @@ class Answers:
             collector=str(self._link.address),
             sessions=self._link.sessions,
             last_end=_end(self._link),
+            next_try_s=self._link.next_try_s(),
             accepted_readings=self._spool.accepted,
             acknowledged_readings=self._spool.acknowledged,
             held_readings=self._spool.held_readings,
             held_bytes=self._spool.held_bytes,
             max_bytes=self._spool.max_bytes,
+            spool_full=self._spool.is_full,
             skipped_reads=self._sampler.skipped_reads,
             sensors=[_sensor_status(sensor) for sensor in self._sensors.values()],
         )
@@ -123,11 +127,18 @@ def _results(device: str, sensor: Sensor, outcome: Outcome) -> list[ReadResult]:
             unit=point.unit,
             quality=grade(point.quality),
             reason=reason(point.quality),
-            detail=outcome.message,
+            detail=outcome.message or _why_absent(sensor, point.channel),
             took_s=outcome.took_s,
         )
         for point in points
     ]
+
+
+def _why_absent(sensor: Sensor, channel: str) -> str:
+    if channel not in sensor.unknown_channels():
+        return ""
+    known = ", ".join(each.name for each in sensor.reader.adapter.channels)
+    return f"{sensor.name} has no such channel here; it has: {known}"
 
 
 def _sensor_status(sensor: Sensor) -> SensorStatus:

@@ -22,6 +22,7 @@ from wire.sender import Sender
 _log = structlog.get_logger()
 
 CONNECT_TIMEOUT_S = 10.0
+_NO_CONNECTION = "no_connection"
 # How long readings wait in the open batch while the link is up.
 BATCH_AGE_S = 1.0
 
@@ -54,7 +55,9 @@ class Link:
         self._backoff = backoff or Backoff()
         self._stream: _LinkStream | None = None
         self._closing: asyncio.TimerHandle | None = None
-        self._acknowledged = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._next_try_at_s: float | None = None
+        self._is_hopeless = False
         self._hurry = asyncio.Event()
 
     @property
@@ -69,9 +72,16 @@ class Link:
                 closed = await self._session()
                 self._report(closed)
                 await self._pause(self._backoff.next_s(closed.retry_after_s))
+                self._next_try_at_s = None
         finally:
             if self._stream is not None:
                 self._stream.close(ByeReason.STOPPING)
+
+    def next_try_s(self) -> float | None:
+        """Return how long it is until the next try to connect; None where none is waited for."""
+        if self._next_try_at_s is None:
+            return None
+        return max(0.0, self._next_try_at_s - asyncio.get_running_loop().time())
 
     def readings_accepted(self) -> None:
         """Note that the spool took readings: they leave within BATCH_AGE_S while the link is up."""
@@ -90,23 +100,25 @@ class Link:
     async def drain(self, timeout_s: float) -> bool:
         """Send what is held and wait for its acknowledgement; say whether all of it came.
 
-        A link that is down is tried once more at once.
+        A link that is down is tried once more at once; where nobody listens there is no waiting.
         """
         self.send_now()
+        self._is_hopeless = False
         self._hurry.set()
         try:
             async with asyncio.timeout(timeout_s):
-                while self.spool.held_readings:
-                    self._acknowledged.clear()
-                    await self._acknowledged.wait()
+                while self.spool.held_readings and not self._is_hopeless:
+                    self._progress.clear()
+                    await self._progress.wait()
         except TimeoutError:
-            return False
-        return True
+            pass
+        return not self.spool.held_readings
 
     def acknowledge(self, mark: int) -> None:
         """Let go of what the collector has committed (the stream calls this)."""
         self.spool.acknowledge(mark)
-        self._acknowledged.set()
+        self._backoff.reset()
+        self._progress.set()
 
     def describe_again(self) -> None:
         """Tell the collector what has changed about the sensors."""
@@ -114,6 +126,7 @@ class Link:
             self._stream.describe()
 
     async def _pause(self, wait_s: float) -> None:
+        self._next_try_at_s = asyncio.get_running_loop().time() + wait_s
         try:
             async with asyncio.timeout(wait_s):
                 await self._hurry.wait()
@@ -130,19 +143,20 @@ class Link:
                 )
             return await ended
         except TimeoutError:
-            return Closed("no_connection", f"no answer within {CONNECT_TIMEOUT_S:g} s")
+            return Closed(_NO_CONNECTION, f"no answer within {CONNECT_TIMEOUT_S:g} s")
         except OSError as error:
-            return Closed("no_connection", _told(error))
+            return Closed(_NO_CONNECTION, _told(error))
 
     def went_up(self, collector: str) -> None:
         """Note that batches flow (the stream calls this)."""
         self.sessions += 1
         self.last_end = None
-        self._backoff.reset()
         _log.info("link_up", collector=f"{self.address}", peer_version=collector)
 
     def _report(self, closed: Closed) -> None:
         self._stream = None
+        self._is_hopeless = closed.reason == _NO_CONNECTION
+        self._progress.set()
         if self.last_end is None or self.last_end.reason != closed.reason:
             _log.warning(
                 "link_down",

@@ -44,8 +44,18 @@ class Sensor:
 
     @property
     def channels(self) -> list[Channel]:
-        """The channels in use, as far as the adapter knows them by now."""
-        return [channel for channel in self.reader.adapter.channels if self._wants(channel.name)]
+        """The channels in use, as far as the adapter knows them by now.
+
+        One that the YAML names and the sensor does not have is among them, and always bad.
+        """
+        known = self.reader.adapter.channels
+        used = [channel for channel in known if self._wants(channel.name)]
+        return used + [Channel(name, "") for name in self.unknown_channels() if known]
+
+    def unknown_channels(self) -> list[str]:
+        """Return the channels that the YAML names and the adapter does not know."""
+        known = {channel.name for channel in self.reader.adapter.channels}
+        return [name for name in self._settings.channels or {} if name not in known]
 
     @property
     def is_reading(self) -> bool:
@@ -65,7 +75,9 @@ class Sensor:
     def points(self, outcome: Outcome) -> list[Point]:
         """Return what a read gave, a point a channel; bad ones where it gave nothing."""
         if outcome.quality is Quality.GOOD:
-            return [_point(sample) for sample in outcome.samples if self._wants(sample.channel)]
+            points = [_point(sample) for sample in outcome.samples if self._wants(sample.channel)]
+            absent = [(name, "") for name in self.unknown_channels()]
+            return points + bad_points(absent, Quality.NO_VALUE)
         channels = [(channel.name, channel.unit) for channel in self.channels]
         return bad_points(channels, outcome.quality)
 
@@ -110,9 +122,8 @@ class Sensor:
             )
 
     def _warn_of_unknown_channels(self) -> None:
-        known = [channel.name for channel in self.reader.adapter.channels]
-        unknown = [name for name in self._settings.channels or {} if name not in known]
-        if unknown:
+        if unknown := self.unknown_channels():
+            known = [channel.name for channel in self.reader.adapter.channels]
             _log.warning("channels_unknown", sensor=self.name, unknown=unknown, known=known)
 
 

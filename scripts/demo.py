@@ -190,7 +190,7 @@ def main() -> int:
     parser.add_argument(
         "--for",
         dest="for_s",
-        type=parse_duration,
+        type=duration_s,
         metavar="15s",
         help="end by itself after this long",
     )
@@ -206,7 +206,7 @@ def main() -> int:
                 show_table(file, options.for_s, zone, console)
             else:
                 show_lines(file, options.for_s, zone)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         pass
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -214,15 +214,17 @@ def main() -> int:
     readings, series = counted(file)
     print(f"stored {readings} readings of {series} series in {file}")
     if readings:
-        print(f"ask it:  STATE_DIRECTORY={file.parent} {ask_with()} query '*/host.*' --last 1m")
+        program = BIN / "telegauge-collector"
+        print(f"it stays there; ask it:  STATE_DIRECTORY={file.parent} {program} query '*/host.*'")
     return 0 if readings else 1
 
 
-def ask_with() -> str:
-    """Return how the user would call the collector from where they stand."""
-    program = BIN / "telegauge-collector"
-    here = Path.cwd()
-    return str(program.relative_to(here)) if program.is_relative_to(here) else str(program)
+def duration_s(text: str) -> float:
+    """Read --for; argparse shows what was accepted."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -5,12 +5,15 @@ heavy inside `run`: `--help` and `check` must not pay for a server.
 """
 
 import argparse
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
 
 import msgspec
+
+from wire import __version__
 
 GOOD = 0
 FAILED = 1
@@ -36,6 +39,7 @@ def run_program(
     `known` are the errors whose message is all that a person needs, with the exit code of each.
     """
     parser = argparse.ArgumentParser(prog=program, description=purpose)
+    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
     for name in commands:
         module = importlib.import_module(f"{package}.{name}")
@@ -58,6 +62,12 @@ def run_program(
         # Whoever read our output has seen enough; nothing may be flushed to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GOOD
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        print(f"{program}: cannot write the output: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         return GOOD
 

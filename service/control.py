@@ -17,10 +17,11 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+_T = TypeVar("_T")
 Handler = Callable[[Mapping[str, Any]], Awaitable[object]]
 
 _MODE = 0o660
@@ -68,12 +69,12 @@ class ControlServer:
         """Listen. What a killed process left of the socket is replaced.
 
         Raises:
-            OSError: the socket cannot be made.
+            ControlError: the socket cannot be made.
         """
         async with contextlib.AsyncExitStack() as stack:
             self._path.unlink(missing_ok=True)
             listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            listener.bind(str(self._path))
+            _bind(listener, self._path)
             stack.callback(self._path.unlink, missing_ok=True)
             self._path.chmod(_MODE)  # nobody can connect before the server listens
             server = await asyncio.start_unix_server(
@@ -159,6 +160,22 @@ def ask(path: Path, name: str, /, timeout_s: float = 10.0, **arguments: Any) -> 
     return _answer_of(reply, path)
 
 
+def ask_for(kind: type[_T], path: Path, name: str, /, timeout_s: float, **arguments: Any) -> _T:
+    """Ask like `ask`, and return the answer as `kind`.
+
+    Raises:
+        ControlError: also where the answer is of another shape.
+    """
+    answer = ask(path, name, timeout_s, **arguments)
+    try:
+        return msgspec.convert(answer, kind)
+    except msgspec.ValidationError as error:
+        raise ControlError(
+            f"{path} belongs to another program, or another version of it: {error}. "
+            "RUNTIME_DIRECTORY must name the folder of the program that is asked"
+        ) from error
+
+
 def _exchange(connection: socket.socket, path: Path, request: bytes, until_s: float) -> bytes:
     connection.settimeout(max(0.001, until_s - time.monotonic()))
     connection.connect(str(path))
@@ -195,6 +212,15 @@ def _way_in(path: Path) -> str:
         f"Put sudo in front of the command, or join the group {group} "
         f"(sudo usermod -aG {group} $USER) and log in again"
     )
+
+
+def _bind(listener: socket.socket, path: Path) -> None:
+    try:
+        listener.bind(str(path))
+    except OSError as error:
+        # unix(7): a path has 107 bytes at most; Python says so without a number of its own.
+        why = error.strerror or f"{error}: the path has {len(str(path))} bytes, 107 are accepted"
+        raise ControlError(f"cannot make the socket {path}: {why}") from error
 
 
 def _error(text: str) -> bytes:

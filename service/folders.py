@@ -1,5 +1,7 @@
 """Where a program keeps its files: what systemd.exec(5) hands over, else the usual places.
 
+Those are /var/lib and /run for root and where the service is installed, else the user's own.
+
 It knows no file by name.
 """
 
@@ -10,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _HINT = (
-    "Started by hand? Put folders of your own in front of the command: "
-    "STATE_DIRECTORY=~/telegauge/state RUNTIME_DIRECTORY=~/telegauge/run"
+    "STATE_DIRECTORY and RUNTIME_DIRECTORY name others, each program wants folders of its own: "
+    "STATE_DIRECTORY=FOLDER RUNTIME_DIRECTORY=FOLDER"
 )
 
 
@@ -21,12 +23,14 @@ class FolderError(Exception):
 
 def state_folder(program: str, environ: Mapping[str, str] = os.environ) -> Path:
     """Return where that stays which must outlast a reboot."""
-    return _folder("STATE_DIRECTORY", f"/var/lib/{program}", environ)
+    own = _own(environ, "XDG_STATE_HOME", ".local/state") / program
+    return _folder("STATE_DIRECTORY", Path("/var/lib") / program, own, environ)
 
 
 def runtime_folder(program: str, environ: Mapping[str, str] = os.environ) -> Path:
     """Return where that stays which a reboot may take: sockets, and what must not wear the card."""
-    return _folder("RUNTIME_DIRECTORY", f"/run/{program}", environ)
+    own = _own(environ, "XDG_RUNTIME_DIR", ".local/state") / program / "run"
+    return _folder("RUNTIME_DIRECTORY", Path("/run") / program, own, environ)
 
 
 def prepared(folder: Path) -> Path:
@@ -69,7 +73,15 @@ def _lock(descriptor: int, folder: Path) -> None:
         ) from error
 
 
-def _folder(variable: str, otherwise: str, environ: Mapping[str, str]) -> Path:
+def _folder(variable: str, installed: Path, own: Path, environ: Mapping[str, str]) -> Path:
     # A unit may name several, separated by colons; the first is the program's own.
     first = environ.get(variable, "").partition(":")[0]
-    return Path(first or otherwise).absolute()
+    if first:
+        return Path(first).absolute()
+    # Who is not root and has no service installed tries it out, in folders of their own.
+    return installed if os.geteuid() == 0 or installed.exists() else own
+
+
+def _own(environ: Mapping[str, str], variable: str, otherwise: str) -> Path:
+    """Return a user's own place by the XDG base directory specification."""
+    return Path(environ.get(variable) or Path(environ.get("HOME") or "/") / otherwise)

@@ -14,7 +14,19 @@ from wire import frames
 from wire.batches import Place
 from wire.conversation import Conversation, Event, State
 from wire.errors import LocalProtocolError, PeerError
-from wire.frames import Ack, Body, Describe, FrameType, Gap, Held, Hello, Hold, Marks, Ready
+from wire.frames import (
+    MAX_FRAME_BYTES,
+    Ack,
+    Body,
+    Describe,
+    FrameType,
+    Gap,
+    Held,
+    Hello,
+    Hold,
+    Marks,
+    Ready,
+)
 
 WINDOW_BYTES = 512 * 1024
 
@@ -30,9 +42,14 @@ class Sender(Conversation):
         self._send(Hello(device, frames.VERSION, frames.VERSION, agent))
 
     def describe(self, description: Describe) -> None:
-        """Say what this device has; at start and at each change."""
+        """Say what this device has; at start and at each change. Many sensors go in several frames."""
         self._must_be(State.OPEN)
-        self._send(description)
+        if len(frames.encode(description)) <= MAX_FRAME_BYTES or len(description.sensors) < 2:
+            self._send(description)
+            return
+        half = len(description.sensors) // 2
+        for sensors in (description.sensors[:half], description.sensors[half:]):
+            self.describe(Describe(sensors, description.label))
 
     def hold(self, epochs: Sequence[Held]) -> None:
         """Say which epochs this device still holds; MARKS answers."""

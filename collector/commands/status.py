@@ -22,15 +22,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask the running collector; where none runs, say so and ask the store. 1 in that case."""
-    import msgspec
-
     from collector.report import Status, stored_status
     from collector.times import zone_of
 
     settings = settings_of(options)
     try:
         socket = folders.runtime_folder(PROGRAM) / "control"
-        status = msgspec.convert(control.ask(socket, "status", _ANSWER_WITHIN_S), Status)
+        status = control.ask_for(Status, socket, "status", _ANSWER_WITHIN_S)
     except control.NotRunning:
         with open_reader(settings) as reader:
             status = stored_status(reader)

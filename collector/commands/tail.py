@@ -1,6 +1,7 @@
 """telegauge-collector tail: readings as they are committed."""
 
 import argparse
+import sys
 import time
 
 from collector.commands import add_pattern, open_reader, settings_of
@@ -24,6 +25,8 @@ def run(options: argparse.Namespace) -> int:
     write = printing.FORMATS["json" if options.json else "table"]
     with open_reader(settings) as reader:
         row_id = reader.last_row_id()
+        if not reader.series(options.pattern):
+            print(f"no series matches `{options.pattern}` yet; waiting", file=sys.stderr)
         while True:
             series = reader.series(options.pattern)
             style = printing.Style(

@@ -133,7 +133,10 @@ def _check_sound(database: sqlite3.Connection) -> None:
 
 
 def _no_store(path: Path) -> str:
-    return f"{path}: no store here. Has telegauge-collector ever run with this file?"
+    return (
+        f"{path}: no store here. A collector that runs has it where its STATE_DIRECTORY, or "
+        "store.folder of its YAML (-c FILE), says"
+    )
 
 
 def _check_readable(path: Path) -> None:

@@ -187,7 +187,7 @@ def _series_rows(device_id: int, description: Describe) -> list[tuple[object, ..
     return [
         (
             device_id, sensor.name, channel.name, channel.unit, channel.quantity,
-            channel.decimals, channel.label, sensor.driver, sensor.interval_s,
+            channel.decimals, channel.label or sensor.label, sensor.driver, sensor.interval_s,
         )
         for sensor in description.sensors
         for channel in sensor.channels

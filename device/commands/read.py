@@ -23,15 +23,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask the running agent, which owns the pins; where none runs, read here. 1 if any is bad."""
-    import msgspec
-
     from device.answers import ReadResult
 
+    socket = runtime_folder() / "control"
     try:
-        answer = control.ask(
-            runtime_folder() / "control", "read", _ANSWER_WITHIN_S, **_wanted(options)
+        results = control.ask_for(
+            list[ReadResult], socket, "read", _ANSWER_WITHIN_S, **_wanted(options)
         )
-        results = msgspec.convert(answer, list[ReadResult])
     except control.Failed as error:  # all that can fail there is the sensor's name
         raise UsageError(str(error)) from None
     except control.NotRunning:
@@ -56,7 +54,7 @@ def _read_here(settings: "DeviceSettings", name: str | None) -> "list[ReadResult
     from device.settings import default_device_name
     from service import logs
 
-    logs.configure(settings.logs)  # to standard error: what is printed may be JSON
+    logs.configure(logs.LogSettings(level="error"))  # the table says what failed
 
     async def read() -> "list[ReadResult]":
         sensors = build_sensors(settings)

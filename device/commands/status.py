@@ -21,21 +21,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the status; 1 where no agent runs."""
-    import msgspec
-
     from device.answers import Status
 
-    answer = control.ask(runtime_folder() / "control", "status", _ANSWER_WITHIN_S)
-    status = msgspec.convert(answer, Status)
+    status = control.ask_for(Status, runtime_folder() / "control", "status", _ANSWER_WITHIN_S)
     print(to_json(status) if options.json else "\n".join(_lines(status)))
     return 0
 
 
 def _lines(status: "Status") -> list[str]:
     why = f" ({status.last_end})" if status.last_end else ""
+    soon = f", next try in {status.next_try_s:.0f} s" if status.next_try_s is not None else ""
+    full = ["sampling stands still: the spool is full"] if status.spool_full else []
     return [
         f"{status.device}: running for {status.uptime_s:.0f} s",
-        f"link {status.link} to {status.collector}{why}",
+        f"link {status.link} to {status.collector}{why}{soon}",
+        *full,
         f"readings: {status.accepted_readings} accepted, {status.acknowledged_readings} "
         f"acknowledged, {status.held_readings} waiting "
         f"({status.held_bytes} of {status.max_bytes} bytes), {status.skipped_reads} reads skipped",

@@ -182,8 +182,8 @@ def _find_pins(gpiozero: ModuleType, caught: Sequence[warnings.WarningMessage]) 
     except Exception as error:
         # gpiozero warns of what each of its pin factories lacked.
         tried = "".join(f"; {warning.message}" for warning in caught)
-        hint = _hint(f"{error}{tried}", _NO_PINS)
-        raise SensorError(f"no pins: {_told(error)}{tried}{hint}") from error
+        hint = _hint(f"{error}{tried}", _NO_PINS).removeprefix(". ")
+        raise SensorError(f"no pins. {hint}. ({_told(error)}{tried})") from error
 
 
 def _hint(text: str, otherwise: str = "") -> str:

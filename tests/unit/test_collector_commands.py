@@ -305,7 +305,11 @@ def test_query_without_readings(filled: Program) -> None:
     """It says what was asked, and ends with 1."""
     done = filled.command("query", *RANGE, "attic/*")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "no readings of `attic/*` in this range\n"
+    assert done.stderr.startswith(
+        "no series matches `attic/*`. There are, for example: cellar/air."
+    )
+    early = filled.command("query", "--start", "0", "--end", "999999999", "cellar/*")
+    assert early.stderr == "no readings of `cellar/*` in this range\n"
 
 
 @pytest.mark.parametrize(
@@ -388,9 +392,10 @@ def tail(program: Program, *arguments: str) -> Iterator[tuple["subprocess.Popen[
     output = program.folder / "tail.out"
     with (
         output.open("wb") as out,
+        (program.folder / "tail.err").open("wb") as err,
         subprocess.Popen(
             [sys.executable, "-m", "collector", "tail", "-c", str(program.config), *arguments],
-            env=program.environment, cwd=program.folder, stdout=out, stderr=subprocess.STDOUT,
+            env=program.environment, cwd=program.folder, stdout=out, stderr=err,
         ) as process,
     ):  # fmt: skip
         try:

@@ -168,7 +168,7 @@ def test_file_in_place_of_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["", "missing"])
 def test_reading_where_no_store_is(tmp_path: Path, folder: str) -> None:
     """A question makes no file, and asks what may have been forgotten."""
-    with pytest.raises(StoreError, match="Has telegauge-collector ever run"):
+    with pytest.raises(StoreError, match=r"STATE_DIRECTORY, or store\.folder"):
         open_for_reading(tmp_path / folder / FILE_NAME)
     assert not list(tmp_path.iterdir())
 

@@ -20,7 +20,7 @@ from kit.stores import (
 )
 from kit.wireworks import CLOCK, EPOCH, sealed_batch
 from wire import batches
-from wire.frames import Describe, Gap
+from wire.frames import ChannelDescription, Describe, Gap, SensorDescription
 
 RUNS = "SELECT first_seq, last_seq, readings FROM batch ORDER BY id"
 EPOCHS = "SELECT device.name, epoch, mark, readings FROM epoch JOIN device ON device.id = device"
@@ -219,3 +219,12 @@ def test_nothing_is_there_before_commit(file: Path) -> None:
         group.describe("greenhouse", described("air.temperature"))
         assert rows(file, "SELECT * FROM device") == []
     assert rows(file, "SELECT name FROM device") == [("greenhouse",)]
+
+
+def test_channel_without_a_label_has_its_sensors(file: Path) -> None:
+    """A door has one channel, and people label the door."""
+    channel = ChannelDescription("pressed")
+    sensor = SensorDescription("door", "gpiozero:Button", 1.0, [channel], label="Garden door")
+    with transaction(file) as group:
+        group.describe("greenhouse", Describe([sensor]))
+    assert rows(file, "SELECT label FROM series") == [("Garden door",)]

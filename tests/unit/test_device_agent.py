@@ -51,6 +51,7 @@ def test_stops_cleanly_without_a_collector(tmp_path: Path) -> None:
     assert events(agent) == [
         "agent_started",
         "link_down",
+        "agent_stopping",
         "readings_given_up",
         "agent_stopped",
     ]
@@ -93,7 +94,7 @@ def test_stop_hands_over_everything(tmp_path: Path) -> None:
             assert await asyncio.to_thread(agent.stop) == 0
             await until(lambda: collector.session.is_over)
             assert collector.session.heard(Closed) == [Closed("stopping", by_peer=True)]
-            assert events(agent) == ["agent_started", "link_up", "agent_stopped"]
+            assert events(agent) == ["agent_started", "link_up", "agent_stopping", "agent_stopped"]
             acknowledged = f"acknowledged_readings={collector.readings}\n"
             assert agent.said().endswith(acknowledged)
 

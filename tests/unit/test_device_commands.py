@@ -153,7 +153,7 @@ def test_read_without_an_agent_reads_here(config: Path) -> None:
     assert good.split()[:4] == ["greenhouse/air.value", "21.5", "degC", "good"]
     assert bad.split()[:4] == ["greenhouse/broken.value", "-", "bad", "(read_failed)"]
     assert "read 1 fails" in bad
-    assert "event=sensor_failed" in one_line(done.stderr)
+    assert done.stderr == ""
 
 
 def test_read_of_one_sensor(config: Path) -> None:
@@ -213,7 +213,7 @@ def test_status_of_a_running_agent(agent: Program) -> None:
     first, link, readings, empty, head, air, broken = done.stdout.splitlines()
     assert first.startswith("pi: running for ")
     assert link.startswith("link down to 127.0.0.1:")
-    assert link.endswith("(no_connection: Connection refused)")
+    assert "(no_connection: Connection refused), next try in " in link
     assert "accepted, 0 acknowledged" in readings
     assert empty == ""
     assert head.split() == ["SENSOR", "INTERVAL", "READS", "FAILED", "LAST", "TOOK", "DETAIL"]

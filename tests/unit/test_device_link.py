@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from config.addresses import Address
 from device import link as link_module
-from device.backoff import Backoff
+from device.backoff import FIRST_S, Backoff
 from device.link import Link
 from device.spool import Spool
 from kit.programs import free_port
@@ -563,5 +563,46 @@ def test_flapping_link_loses_nothing() -> None:
                 for n in range(len(collector.stored))
             ]
             assert collector.readings == 100
+
+    play(scenario())
+
+
+def test_collector_that_refuses_after_marks_is_left_in_peace() -> None:
+    """A session in which nothing was acknowledged does not shorten the wait before the next."""
+    ceilings_s: list[float] = []
+
+    class Watched(Backoff):
+        def next_s(self, at_least_s: float = 0.0) -> float:
+            ceilings_s.append(self._ceiling_s)
+            super().next_s(at_least_s)
+            return 0.0
+
+    async def scenario() -> None:
+        async with scripted_collector() as collector:
+            rig = Rig(collector.port)
+            rig.link._backoff = Watched()
+            async with running(rig):
+                for number in range(1, 4):
+                    await until(lambda number=number: rig.link.sessions == number)
+                    collector.session.bye("hole")
+                await until(lambda: rig.link.sessions == 4)
+                rig.accept(1.0)
+                await until(lambda: rig.spool.acknowledged == 1)
+                collector.session.bye("hole")
+                await until(lambda: rig.link.sessions == 5)
+
+    play(scenario())
+    assert ceilings_s == [FIRST_S, 2 * FIRST_S, 4 * FIRST_S, FIRST_S]
+
+
+def test_drain_does_not_wait_where_nobody_listens() -> None:
+    """A refused connection during the stop ends it at once, and says that not all of it came."""
+
+    async def scenario() -> None:
+        async with running(Rig(free_port())) as rig:
+            rig.accept(1.0)
+            began_s = asyncio.get_running_loop().time()
+            assert not await rig.link.drain(60.0)
+            assert asyncio.get_running_loop().time() - began_s < 30.0
 
     play(scenario())

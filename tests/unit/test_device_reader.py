@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,9 @@ def test_late_answer_is_nobodys() -> None:
     """What a timed-out read gives in the end is not taken for the answer of the next one."""
 
     async def scenario() -> None:
+        faults: list[dict[str, Any]] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: faults.append(context))
         with hung_reader() as (reader, hang):
             late = reader.read(SHORT_S)
             (outcome,) = await all_of(late)
@@ -172,6 +176,7 @@ def test_late_answer_is_nobodys() -> None:
             assert outcome.quality is Quality.TIMED_OUT
             (next_one,) = await all_of(reader.read(LONG_S))
             assert (next_one.quality, next_one.samples) == (Quality.GOOD, counted(2))
+        assert faults == []
 
     asyncio.run(scenario())
 

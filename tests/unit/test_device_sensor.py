@@ -200,3 +200,15 @@ def test_channels_may_come_with_the_first_open() -> None:
     assert sensor.points(outcome_of(Quality.NOT_OPEN)) == []
     adapter.channels = (VALUE,)
     assert [channel.name for channel in sensor.description().channels] == ["value"]
+
+
+def test_channel_that_does_not_exist_is_bad_not_silent() -> None:
+    """What the YAML asks for and the sensor cannot give is described, and bad in every read."""
+    chosen = {"temperature": ChannelSettings(), "temprature": ChannelSettings(label="Air")}
+    adapter = ScriptedAdapter(weather, WEATHER)
+    sensor = sensor_of(adapter, channels=chosen)
+    good, absent = sensor.points(read(sensor)[0])
+    assert (good.channel, good.value, good.quality) == ("temperature", 1.0, Quality.GOOD)
+    assert (absent.channel, absent.unit, absent.quality) == ("temprature", "", Quality.NO_VALUE)
+    assert math.isnan(absent.value)
+    assert [each.name for each in sensor.description().channels] == list(chosen)

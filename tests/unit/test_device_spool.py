@@ -117,8 +117,10 @@ class Model:
             case Accept():
                 self._accept(step)
             case Close():
+                held_bytes = self.spool.held_bytes
                 self.spool.close_batch()
                 assert not self.spool.has_open
+                assert self.spool.held_bytes <= held_bytes, "closing takes no room"
             case Acknowledge():
                 self._acknowledge(round(step.fraction * self.spool.last_seq))
         self._look_at_new_batches()

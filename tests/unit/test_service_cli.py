@@ -11,6 +11,7 @@ import pytest
 
 from kit.programs import ROOT
 from service.cli import FAILED, GOOD, USAGE, run_program, to_json
+from wire import __version__
 
 # A package of commands, one module a verb, as the programs have.
 COMMANDS = {
@@ -162,3 +163,26 @@ def test_json_is_json() -> None:
         {"series": "pi/air.humidity", "value": None},
     ]
     assert text.startswith('[\n  {\n    "series"')
+
+
+@pytest.mark.parametrize("package", ["device", "collector"])
+def test_version_is_printed(package: str) -> None:
+    """`--version` names the program and its version."""
+    done = subprocess.run(
+        [sys.executable, "-m", package, "--version"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == f"telegauge-{package} {__version__}\n"
+
+
+def test_full_disk_under_the_output_is_one_line() -> None:
+    """What cannot be printed is said, without a traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "device", "schema"],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "telegauge-device: cannot write the output: No space left on device\n"

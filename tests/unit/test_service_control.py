@@ -355,3 +355,21 @@ def listening(path: Path) -> Any:
         server.bind(str(path))
         server.listen()
         yield
+
+
+def test_answer_of_another_shape_is_explained(path: Path) -> None:
+    """Who asks the wrong program is told so, and what to set."""
+
+    class Other(msgspec.Struct):
+        device: str
+
+    with pytest.raises(ControlError, match=r"another program.* RUNTIME_DIRECTORY"):
+        against(path, lambda: control.ask_for(Other, path, "status", 10.0))
+
+
+def test_path_too_long_for_a_socket_is_explained(tmp_path: Path) -> None:
+    """unix(7) allows 107 bytes; the message says how many there are."""
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    with pytest.raises(ControlError, match="107 are accepted"):
+        asyncio.run(ControlServer(folder / "control", HANDLERS).start())

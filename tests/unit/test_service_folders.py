@@ -13,10 +13,29 @@ from service.folders import FolderError, owned, prepared, runtime_folder, state_
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root's places are only root's")
 def test_the_usual_places() -> None:
-    """Started by hand, a program looks where its unit keeps its files."""
+    """Started by root, a program looks where its unit keeps its files."""
     assert state_folder("telegauge-device", {}) == Path("/var/lib/telegauge-device")
     assert runtime_folder("telegauge-device", {}) == Path("/run/telegauge-device")
+
+
+def test_a_user_who_tries_it_out_has_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an installed service nothing needs to be set, and the two programs do not meet."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    home = {"HOME": "/home/ada"}
+    assert state_folder("telegauge-x", home) == Path("/home/ada/.local/state/telegauge-x")
+    assert runtime_folder("telegauge-x", home) == Path("/home/ada/.local/state/telegauge-x/run")
+    xdg = home | {"XDG_STATE_HOME": "/data/state", "XDG_RUNTIME_DIR": "/run/user/1000"}
+    assert state_folder("telegauge-x", xdg) == Path("/data/state/telegauge-x")
+    assert runtime_folder("telegauge-x", xdg) == Path("/run/user/1000/telegauge-x/run")
+    assert state_folder("telegauge-x", {}) == Path("/.local/state/telegauge-x")
+
+
+def test_a_user_asks_the_installed_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the service's folder is there, commands look into it, whoever types them."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert runtime_folder("lock", {"HOME": str(tmp_path)}) == Path("/run/lock")
 
 
 def test_systemd_says_where() -> None:
@@ -28,7 +47,8 @@ def test_systemd_says_where() -> None:
 
 def test_an_empty_variable_is_none() -> None:
     """`STATE_DIRECTORY= command` is how shells unset a variable."""
-    assert state_folder("telegauge-device", {"STATE_DIRECTORY": ""}).is_relative_to("/var/lib")
+    empty = state_folder("telegauge-device", {"STATE_DIRECTORY": "", "HOME": "/home/ada"})
+    assert empty == state_folder("telegauge-device", {"HOME": "/home/ada"})
 
 
 def test_a_relative_folder_is_the_one_meant_at_the_start() -> None:
@@ -66,7 +86,7 @@ def test_a_folder_of_another_user_is_explained() -> None:
         timeout=30,
         check=True,
     )
-    assert ran.stdout.startswith("cannot write to the folder /etc. Started by hand?")
+    assert ran.stdout.startswith("cannot write to the folder /etc. STATE_DIRECTORY and")
 
 
 AS_NOBODY = """

@@ -7,7 +7,22 @@ from wire import frames
 from wire.batches import Place
 from wire.conversation import Closed, State
 from wire.errors import LocalProtocolError
-from wire.frames import Ack, Bye, Describe, Gap, Held, Hello, Hold, Mark, Marks, Ping, Pong, Ready
+from wire.frames import (
+    Ack,
+    Bye,
+    ChannelDescription,
+    Describe,
+    Gap,
+    Held,
+    Hello,
+    Hold,
+    Mark,
+    Marks,
+    Ping,
+    Pong,
+    Ready,
+    SensorDescription,
+)
 from wire.sender import WINDOW_BYTES, Sender
 
 
@@ -44,6 +59,18 @@ def test_conversation_goes_hello_describe_hold_batch() -> None:
     assert sender.unacknowledged_bytes == len(sealed)
     assert sender.receive(frames.encode(Ack(EPOCH, 1)), 0.0) == [Ack(EPOCH, 1)]
     assert sender.unacknowledged_bytes == 0
+
+
+def test_long_description_goes_in_several_frames() -> None:
+    """A device with thousands of channels is described whole, each frame within the limit."""
+    channels = [ChannelDescription(f"channel_{n}", "degC", "temperature") for n in range(1000)]
+    sensors = [SensorDescription(f"s{n}", "synthetic:sine", 1.0, channels) for n in range(9)]
+    sender = open_sender()
+    sender.describe(Describe(sensors, "many"))
+    told = said(sender)
+    assert len(told) > 1
+    assert all(isinstance(each, Describe) and each.label == "many" for each in told)
+    assert [s for each in told if isinstance(each, Describe) for s in each.sensors] == sensors
 
 
 def test_nothing_may_be_said_before_ready() -> None:

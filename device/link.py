@@ -116,8 +116,8 @@ class Link:
 
     def acknowledge(self, mark: int) -> None:
         """Let go of what the collector has committed (the stream calls this)."""
-        self.spool.acknowledge(mark)
-        self._backoff.reset()
+        if self.spool.acknowledge(mark):
+            self._backoff.reset()
         self._progress.set()
 
     def describe_again(self) -> None:

@@ -56,8 +56,9 @@ def readings(reader: Reader, pattern: str, start_ns: int, end_ns: int) -> Answer
 def latest(reader: Reader, pattern: str) -> dict[str, Reading]:
     """Return the last reading of each series that matches and was described."""
     found: dict[str, Reading] = {}
+    described = reader.series(pattern)
     for device in reader.devices(pattern):
-        wanted = {row.name for row in reader.series(pattern) if row.device == device.name}
+        wanted = {row.name for row in described if row.device == device.name}
         for _, row in zip(range(_LATEST_ROWS), reader.newest(device), strict=False):
             if all(name in found and found[name].time_ns >= row.to_ns for name in wanted):
                 break

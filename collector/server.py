@@ -49,7 +49,7 @@ def _told(address: Address, error: OSError) -> str:
             f"cannot listen on {address}: not permitted. Set devices.listen to a port from 1024 on"
         )
     if error.errno != errno.EADDRINUSE:
-        return f"cannot listen on {address}: {error.strerror}"
+        return f"cannot listen on {address}: {error.strerror or error}"
     owner = port_owner(address.port) or "another program"
     return (
         f"cannot listen on {address}: {owner} has this port. "

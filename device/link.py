@@ -171,6 +171,8 @@ class Link:
 class _LinkStream(ConversationStream):
     """One session of the link."""
 
+    hears_while_stalled = True
+
     def __init__(self, link: Link, ended: "asyncio.Future[Closed]") -> None:
         self.sender = Sender(link.device, link.agent, asyncio.get_running_loop().time())
         super().__init__(self.sender)
@@ -237,6 +239,8 @@ class _LinkStream(ConversationStream):
             self._link.acknowledge(mark)
 
     def _send_closed(self) -> None:
+        # What a session before this one had sent may be acknowledged past what this one has.
+        self._next_seq = max(self._next_seq, self._link.spool.lowest_seq)
         while self.is_flowing and not self.is_stalled:
             batch = self._link.spool.batch(self._next_seq)
             if batch is None or not self.sender.has_room(len(batch.sealed)):

@@ -91,7 +91,7 @@ class Reader:
         try:
             if not self._is_open:
                 self.adapter.open()
-                self._is_open, quality = True, Quality.READ_FAILED
+                self._is_open, quality, began_ns = True, Quality.READ_FAILED, boottime_ns()
             samples = self.adapter.read()
         except BaseException as error:  # noqa: BLE001 - a driver may raise anything, SystemExit too
             return Outcome(began_ns, _since_s(began_ns), (), quality, _told(error))

@@ -12,14 +12,11 @@ import structlog
 
 from device.clock import boottime_ns
 from device.reader import Outcome
-from device.schedule import TICK_NS, Schedule, reading_time_ns, tick_of
+from device.schedule import TICK_NS, Due, Schedule, reading_time_ns, tick_of
 from device.sensor import Sensor
 from wire.blocks import Point
 
 _log = structlog.get_logger()
-
-# Beyond this the missed ticks are skipped: after a suspend nobody wants yesterday's reads at once.
-_CATCH_UP_TICKS = 10
 
 Accept = Callable[[str, int, Sequence[Point]], bool]
 
@@ -49,22 +46,24 @@ class Sampler:
         self._channels_changed = channels_changed
         self._schedule = Schedule({name: s.interval_s for name, s in sensors.items()})
         self._is_running = False
+        self._reading: set[str] = set()
         self._channels = {name: sensor.channels for name, sensor in sensors.items()}
         self._stopped_at = 0
         self._is_stopped = False
 
     async def run(self) -> None:
         """Read every sensor at the next tick, then each on its schedule, until cancelled."""
-        tick, due = tick_of(boottime_ns()) + 1, list(self._sensors)
+        tick = tick_of(boottime_ns()) + 1
+        due = [Due(name, tick, 0) for name in self._sensors]
         self._is_running = True
         try:
             while True:
                 self.next_due_ns = tick * TICK_NS
                 await _until(self.next_due_ns)
-                self._start(due, tick * TICK_NS)
-                now = tick_of(boottime_ns())
-                tick = self._schedule.next_tick(max(tick, now - _CATCH_UP_TICKS))
-                due = self._schedule.due(tick)
+                # When late, each sensor is read once for all of its ticks that have passed.
+                now = max(tick, tick_of(boottime_ns()))
+                self._start(due or self._schedule.due_between(tick - 1, now))
+                due, tick = [], self._schedule.next_tick(now)
         finally:
             self._is_running = False  # what is read from now on is nobody's
 
@@ -72,17 +71,21 @@ class Sampler:
         """Say whether sampling goes on: the next due tick is not long past."""
         return now_ns < self.next_due_ns + grace_s * 1e9
 
-    def _start(self, due: Sequence[str], due_ns: int) -> None:
+    def _start(self, due: Sequence[Due]) -> None:
         if not self._may_read(len(due)):
             return
-        for name in due:
-            sensor = self._sensors[name]
-            if sensor.is_reading:
+        for name, tick, missed in due:
+            self.skipped_reads += missed
+            if name in self._reading:
                 self.skipped_reads += 1
                 continue
-            sensor.read().add_done_callback(partial(self._took, sensor, due_ns))
+            # A read that somebody else has asked for is joined: it is ours too.
+            self._reading.add(name)
+            sensor = self._sensors[name]
+            sensor.read().add_done_callback(partial(self._took, sensor, tick * TICK_NS))
 
     def _took(self, sensor: Sensor, due_ns: int, read: "asyncio.Future[Outcome]") -> None:
+        self._reading.discard(sensor.name)
         if read.cancelled() or not self._is_running:
             return
         outcome = read.result()

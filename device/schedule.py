@@ -7,6 +7,7 @@ the sensor's name: stable whatever else is in the YAML, and not the same for all
 
 import zlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 TICK_NS = 100_000_000
 _CLOSE_ENOUGH = 100  # a read that begins within 1/100 of its interval is on time ...
@@ -39,6 +40,14 @@ def reading_time_ns(due_ns: int, began_ns: int, interval_ns: int) -> int:
     return began_ns // 1_000_000 * 1_000_000
 
 
+class Due(NamedTuple):
+    """A sensor to read now; `missed` counts its ticks that have passed unread before `tick`."""
+
+    name: str
+    tick: int
+    missed: int
+
+
 class Schedule:
     """The ticks of all sensors. `intervals_s` maps a sensor's name to its interval."""
 
@@ -48,9 +57,14 @@ class Schedule:
             interval = interval_ticks(interval_s)
             self._entries.append((name, interval, offset_ticks(name, interval)))
 
-    def due(self, tick: int) -> list[str]:
-        """Return the sensors to read at a tick."""
-        return [name for name, interval, offset in self._entries if tick % interval == offset]
+    def due_between(self, after: int, upto: int) -> list[Due]:
+        """Return the sensors due later than `after`, up to `upto`: once each, at their last tick."""
+        found = []
+        for name, interval, offset in self._entries:
+            last = upto - (upto - offset) % interval
+            if last > after:
+                found.append(Due(name, last, (last - after - 1) // interval))
+        return found
 
     def next_tick(self, after: int) -> int:
         """Return the first tick later than `after` at which any sensor is due."""

@@ -16,7 +16,7 @@ from config.notation import matching
 from config.quantities import duration, size
 from device import sensors as drivers
 from service.logs import LogSettings
-from wire.readings import CHANNEL_NAME, DEVICE_NAME, SENSOR_NAME
+from wire.readings import CHANNEL_NAME, CONTROL_CHARACTERS, DEVICE_NAME, SENSOR_NAME
 
 _NAME_WORDS = "small letters, digits and _, beginning with a letter, at most 63 characters"
 
@@ -29,7 +29,9 @@ DeviceName = Annotated[
 ]
 SensorName = Annotated[str, matching(SENSOR_NAME, _NAME_WORDS, frozenset({"agent"})).meta()]
 ChannelName = Annotated[str, matching(CHANNEL_NAME, _NAME_WORDS).meta()]
-Label = Annotated[str, matching(r"[^\r\n]{1,200}", "one line of 1 to 200 characters").meta()]
+Label = Annotated[
+    str, matching(f"[^{CONTROL_CHARACTERS}]{{1,200}}", "one line of 1 to 200 characters").meta()
+]
 Interval = Annotated[float, duration("100ms", "1d", step="100ms").meta()]
 Timeout = Annotated[float, duration("10ms", "1h").meta()]
 

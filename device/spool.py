@@ -54,6 +54,7 @@ class Spool:
         self._open = OpenBody()
         self._closed: dict[int, Batch] = {}
         self._closed_bytes = 0
+        self._lowest_seq = 1
         self._next_seq = 1
         self._numbered = 0
 
@@ -76,7 +77,7 @@ class Spool:
     @property
     def lowest_seq(self) -> int:
         """The seq of the oldest batch held, or of the next one where none is."""
-        return next(iter(self._closed), self._next_seq)
+        return self._lowest_seq
 
     @property
     def last_seq(self) -> int:
@@ -118,8 +119,9 @@ class Spool:
     def acknowledge(self, mark: int) -> int:
         """Forget every batch up to `mark`; return how many readings those held."""
         forgotten = 0
-        while self._closed and (seq := next(iter(self._closed))) <= mark:
-            batch = self._closed.pop(seq)
+        while self._lowest_seq <= min(mark, self.last_seq):
+            batch = self._closed.pop(self._lowest_seq)
+            self._lowest_seq += 1
             self._closed_bytes -= len(batch.sealed)
             forgotten += batch.readings
         self.acknowledged += forgotten

@@ -135,6 +135,8 @@ class ControlServer:
             async with asyncio.timeout(_HANDLE_S):
                 answer = await handler(request)
             return _line({"ok": True, "answer": answer})
+        except TimeoutError:
+            return _error(f"no answer within {_HANDLE_S:.0f} s")
         except Exception as failure:  # noqa: BLE001 - whoever asked is told; the program goes on
             return _error(str(failure) or type(failure).__name__)
 

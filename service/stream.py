@@ -15,13 +15,21 @@ LINGER_S = 2.0
 
 
 class ConversationStream(asyncio.Protocol):
-    """Base of the device's link and the collector's session; they override the hooks."""
+    """Base of the device's link and the collector's session; they override the hooks.
+
+    `hears_while_stalled`: whether a peer that does not read is still read. A device must, since a
+    collector that is behind goes on saying that it lives; a collector must not, since a stranger
+    could ask without end for what it never takes.
+    """
+
+    hears_while_stalled = False
 
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
         self.transport: asyncio.Transport
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_stalled = False
         self._stalled: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
         self._not_reading: set[str] = set()
@@ -53,20 +61,23 @@ class ConversationStream(asyncio.Protocol):
         """Hand bytes to the conversation (asyncio calls this)."""
         self._act(self.conversation.receive(data, self._loop.time()))
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """Note the end of the connection (asyncio calls this)."""
-        self._act(self.conversation.receive_end())
+        self._act(self.conversation.receive_end(str(exc) if exc else ""))
         for handle in (self._timer, self._stalled, self._lingering):
             if handle is not None:
                 handle.cancel()
 
     def pause_writing(self) -> None:
-        """Stop reading a peer that does not read: what it asks for would pile up here."""
-        self._stalled = self._loop.call_later(SILENCE_S, self.transport.abort)
-        self.stop_reading("peer does not read")
+        """Send no more for now; stop hearing a stranger, whose wishes would pile up here."""
+        self._is_stalled = True
+        if not self.hears_while_stalled:
+            self._stalled = self._loop.call_later(SILENCE_S, self._give_up)
+            self.stop_reading("peer does not read")
 
     def resume_writing(self) -> None:
         """Go on (asyncio calls this)."""
+        self._is_stalled = False
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
@@ -77,7 +88,11 @@ class ConversationStream(asyncio.Protocol):
     @property
     def is_stalled(self) -> bool:
         """Whether the peer has stopped reading."""
-        return self._stalled is not None
+        return self._is_stalled
+
+    def _give_up(self) -> None:
+        self._end(Closed("silence", f"the peer has read nothing for {SILENCE_S:g} s"))
+        self.transport.abort()
 
     def stop_reading(self, why: str) -> None:
         """Leave what comes to the kernel, and so to the peer, until every `why` has gone."""
@@ -99,7 +114,8 @@ class ConversationStream(asyncio.Protocol):
         """Write what the conversation has to say."""
         data = self.conversation.outgoing(self._loop.time())
         if data and not self.transport.is_closing():
-            self.transport.writelines(data)
+            # Not writelines: in 3.12 and early 3.13 it forgets to say pause_writing (CVE-2024-12254).
+            self.transport.write(b"".join(data))
 
     def close(self, reason: str, detail: str = "", retry_after_s: float = 0.0) -> None:
         """Say BYE and close."""

@@ -71,13 +71,14 @@ class Conversation:
             events.append(self.bye(ByeReason.PROTOCOL_ERROR, str(error)[:200]))
         return events
 
-    def receive_end(self) -> list[Event]:
-        """Take the end of the peer's stream, or the loss of the connection."""
+    def receive_end(self, why: str = "") -> list[Event]:
+        """Take the end of the peer's stream, or the loss of the connection and why."""
         if self.state is State.CLOSED:
             return []
         self.state = State.CLOSED
-        rest = "in the middle of a frame" if self._reader.begun else ""
-        return [Closed("connection_lost", rest, by_peer=True)]
+        if self._reader.begun:
+            why = f"{why} in the middle of a frame".strip()
+        return [Closed("connection_lost", why, by_peer=True)]
 
     def tick(self, now_s: float) -> list[Event]:
         """Do what is due by now: say PING, or give up."""

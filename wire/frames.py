@@ -135,8 +135,7 @@ class Marks(msgspec.Struct, frozen=True):
 class Gap(msgspec.Struct, frozen=True):
     """GAP, device: the batches `first_seq` to `last_seq` will not come, and why.
 
-    `readings` is how many were in them, None where nobody knows; times are CLOCK_BOOTTIME in
-    nanoseconds, None where unknown.
+    `readings` is how many were in them, None where nobody knows.
     """
 
     epoch: _Epoch

@@ -15,10 +15,12 @@ MAX_UNIT_BYTES = 16
 DEVICE_NAME = r"[a-z0-9][a-z0-9-]{0,62}"
 SENSOR_NAME = r"[a-z][a-z0-9_]{0,62}"
 CHANNEL_NAME = SENSOR_NAME
+# What could forge a line of a terminal or a log, as it stands in a class of a regular expression.
+CONTROL_CHARACTERS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 
 _DEVICE = re.compile(DEVICE_NAME)
 _SENSOR = re.compile(SENSOR_NAME)
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(f"[{CONTROL_CHARACTERS}]")
 
 
 class Quality(IntEnum):

@@ -90,7 +90,7 @@ class Receiver(Conversation):
                 return body
             case Hold() if self.state is State.OPEN:
                 return body
-            case Gap() if self.state is State.OPEN and body.first_seq <= body.last_seq:
+            case Gap() if self.state is State.OPEN and _is_possible(body):
                 return body
         raise PeerError(f"{kind.name} at this point")
 
@@ -109,6 +109,10 @@ class Receiver(Conversation):
     def _not_ours(self, what: str) -> Event:
         self.state = State.CLOSED
         return Closed("not_a_device", f"the peer {what}")
+
+
+def _is_possible(gap: Gap) -> bool:
+    return gap.first_seq <= gap.last_seq and is_one_line(gap.reason)
 
 
 def _check_description(description: Describe) -> None:

@@ -37,6 +37,7 @@ class Sender(Conversation):
     def __init__(self, device: str, agent: str, now_s: float) -> None:
         super().__init__(now_s)
         self._waits_for_marks = False
+        self._spoken_of: set[bytes] = set()
         self._sent: dict[bytes, deque[tuple[int, int]]] = {}
         self.unacknowledged_bytes = 0
         self._send(Hello(device, frames.VERSION, frames.VERSION, agent))
@@ -55,6 +56,7 @@ class Sender(Conversation):
         """Say which epochs this device still holds; MARKS answers."""
         self._must_be(State.OPEN)
         self._waits_for_marks = True
+        self._spoken_of |= {held.epoch for held in epochs}
         self._send(Hold(list(epochs)))
 
     def has_room(self, size_bytes: int) -> bool:
@@ -73,6 +75,7 @@ class Sender(Conversation):
         """
         if not self.has_room(len(sealed)):
             raise LocalProtocolError(f"no room for {len(sealed)} bytes in the window")
+        self._spoken_of.add(place.epoch)
         self._sent.setdefault(place.epoch, deque()).append((place.seq, len(sealed)))
         self.unacknowledged_bytes += len(sealed)
         self._outgoing.append(frames.encode_batch(sealed))
@@ -80,6 +83,7 @@ class Sender(Conversation):
     def gap(self, gap: Gap) -> None:
         """Say that batches will not come; acknowledged like a batch."""
         self._must_be(State.OPEN)
+        self._spoken_of.add(gap.epoch)
         self._send(gap)
 
     def _take(self, kind: FrameType, body: Body) -> Event:
@@ -89,7 +93,7 @@ class Sender(Conversation):
             case Marks() if self._waits_for_marks:
                 self._waits_for_marks = False
                 return body
-            case Ack() if self.state is State.OPEN:
+            case Ack() if body.epoch in self._spoken_of:
                 self._forget(body)
                 return body
         raise PeerError(f"{kind.name} at this point")

@@ -62,7 +62,7 @@ def _row(series: "SeriesRow", last: "Reading | None", zone: tzinfo) -> tuple[str
         shown(last.value, series.decimals) if last else "-",
         series.unit,
         quality_told(last.quality) if last else "",
-        told(last.time_ns, zone) if last else "never",
+        told(last.time_ns, zone) if last else "-",
         f"{series.interval_s:g} s",
         series.driver,
         series.label or "",

@@ -86,7 +86,12 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 def unreadable(path: Path, error: sqlite3.Error) -> str:
     """Say what a question that failed means, and what to do."""
-    what_to_do = ". A new start of telegauge-collector sets it aside" if is_damage(error) else ""
+    what_to_do = (
+        ". Restart telegauge-collector: it sets a damaged store aside and begins a new one, a large one"
+        " as soon as a commit meets the damage"
+        if is_damage(error)
+        else ""
+    )
     return f"{path}: cannot be read: {error}{what_to_do}"
 
 

@@ -13,12 +13,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import structlog
+
 from collector.store.transaction import Transaction
 from wire.frames import Describe, Gap
 from wire.receiver import Arrived
 
 # What a request that brings no batch counts as waiting: descriptions can be long, and are rare.
-REQUEST_BYTES = 32 * 1024
+REQUEST_BYTES = 1024 * 1024
+_log = structlog.get_logger()
+
 # One group takes this many requests at most, so that the first of them does not wait for ever.
 _GROUP_REQUESTS = 4096
 
@@ -137,11 +141,25 @@ class Writer:
         return group
 
     def _commit(self, group: Sequence[_Request]) -> list[Any]:
-        self._transaction.begin(time.time_ns())
+        self._begin()
         answers = [request.apply(self._transaction) for request in group]
         self._transaction.commit()
         self.commits += 1
         return answers
+
+    def _begin(self) -> None:
+        """Begin a group; wait for whoever holds the file, which is no fault of the file."""
+        is_told = False
+        while True:
+            try:
+                self._transaction.begin(time.time_ns())
+                return
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                if not is_told:
+                    _log.warning("store_locked", detail="another program holds the store; waiting")
+                is_told = True
 
     def _deliver(self, group: Sequence[_Request], answers: Sequence[Any]) -> None:
         for request, answer in zip(group, answers, strict=True):

@@ -30,8 +30,10 @@ def run(options: argparse.Namespace) -> int:
         results = control.ask_for(
             list[ReadResult], socket, "read", _ANSWER_WITHIN_S, **_wanted(options)
         )
-    except control.Failed as error:  # all that can fail there is the sensor's name
-        raise UsageError(str(error)) from None
+    except control.Failed as error:
+        if str(error).startswith("no sensor"):
+            raise UsageError(str(error)) from None
+        raise
     except control.NotRunning:
         results = _read_here(settings_of(options), options.sensor)
     if options.json:

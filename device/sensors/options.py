@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from config.problems import did_you_mean, shown
+from wire.readings import is_one_line
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -78,6 +79,8 @@ def _fits(option: Option, value: Any) -> bool:
     if value is None:
         return option.may_be_null
     if option.types and not any(_is(value, kind) for kind in option.types):
+        return False
+    if isinstance(value, str) and not is_one_line(value):
         return False
     size = len(value.encode()) if isinstance(value, str) else value
     return not isinstance(size, int | float) or option.least <= size <= option.most

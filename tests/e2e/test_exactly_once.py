@@ -5,6 +5,7 @@ Nothing missing and nothing twice, whatever happens to the collector or the link
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -185,7 +186,7 @@ def test_store_that_was_replaced_leaves_a_gap_and_goes_on(rig: Rig) -> None:
     rig.stop()
     assert "store_set_aside" in rig.collector.said()
     assert list(rig.collector.state.glob("*.damaged-*"))
-    with sqlite3.connect(rig.collector.state / FILE_NAME) as store:
+    with closing(sqlite3.connect(rig.collector.state / FILE_NAME)) as store:
         gaps = store.execute("SELECT first_seq, last_seq, reason FROM gap").fetchall()
         (first_stored,) = store.execute("SELECT min(first_seq) FROM batch").fetchone()
     assert gaps == [(1, first_stored - 1, "collector_rollback")]

@@ -124,7 +124,7 @@ def test_close_commits_what_waits(file: Path) -> None:
     with ThreadPoolExecutor(1) as threads:
         with locked(file):
             rig.store_all("greenhouse", [batch(2)])
-            wait_until(rig.writer._requests.empty)
+            wait_until(lambda: rig.writer._busy_since_s is not None)
             rig.store_all("greenhouse", [batch(seq) for seq in range(3, 102)])
             closing = threads.submit(rig.writer.close, WITHIN_S)
             wait_until(lambda: rig.writer._requests.qsize() == 100)

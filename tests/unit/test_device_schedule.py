@@ -29,6 +29,11 @@ def counted_out(intervals_s: dict[str, float], tick: int) -> list[str]:
 
 
 @settings(deadline=None)
+def due_at(schedule: Schedule, tick: int) -> list[str]:
+    """The sensors due at one tick."""
+    return [due.name for due in schedule.due_between(tick - 1, tick)]
+
+
 @given(SENSORS, TICKS)
 def test_next_tick_is_the_first_at_which_any_is_due(
     intervals_s: dict[str, float], after: int
@@ -39,7 +44,7 @@ def test_next_tick_is_the_first_at_which_any_is_due(
     while not counted_out(intervals_s, tick):
         tick += 1
     assert schedule.next_tick(after) == tick
-    assert schedule.due(tick) == counted_out(intervals_s, tick)
+    assert due_at(schedule, tick) == counted_out(intervals_s, tick)
 
 
 @settings(deadline=None)
@@ -49,7 +54,7 @@ def test_every_sensor_keeps_its_interval(intervals_s: dict[str, float], start: i
     schedule = Schedule(intervals_s)
     for name, interval_s in intervals_s.items():
         ticks = range(start, start + interval_ticks(interval_s))
-        assert sum(name in schedule.due(tick) for tick in ticks) == 1
+        assert sum(name in due_at(schedule, tick) for tick in ticks) == 1
 
 
 def test_a_week_does_not_drift() -> None:
@@ -78,7 +83,7 @@ def test_offset_is_the_same_in_every_process() -> None:
 def test_sensors_are_spread() -> None:
     """Twenty sensors of ten seconds are not all read at once."""
     schedule = Schedule({f"sensor_{number}": 10.0 for number in range(20)})
-    assert max(len(schedule.due(tick)) for tick in range(100)) <= 4
+    assert max(len(due_at(schedule, tick)) for tick in range(100)) <= 4
 
 
 @pytest.mark.parametrize(
@@ -126,3 +131,19 @@ def test_what_is_close_enough(interval_s: float, late_ms: int, is_on_grid: bool)
     due_ns = 42 * TICK_NS
     time_ns = reading_time_ns(due_ns, due_ns + late_ms * 10**6, round(interval_s * 10**9))
     assert (time_ns == due_ns) is is_on_grid
+
+
+@given(st.integers(0, 10**9), st.integers(1, 3000))
+def test_what_was_missed_is_read_once_and_counted(after: int, span: int) -> None:
+    """After a stall each sensor is due once, at its last tick; the ticks before that are counted."""
+    schedule = Schedule({"fast": 0.1, "slow": 7.0, "rare": 3600.0})
+    each_tick = [
+        name for tick in range(after + 1, after + span + 1) for name in due_at(schedule, tick)
+    ]
+    found = schedule.due_between(after, after + span)
+    assert {due.name: due.missed + 1 for due in found} == {
+        name: each_tick.count(name) for name in each_tick
+    }
+    for due in found:
+        assert after < due.tick <= after + span
+        assert due.name in due_at(schedule, due.tick)

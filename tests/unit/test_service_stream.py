@@ -223,7 +223,25 @@ def test_peer_that_never_reads_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
             assert recorder.is_stalled
             assert not recorder.transport.is_reading()
             await until(lambda: recorder.lost)
-            assert [closed.reason for closed in recorder.ends] == ["connection_lost"]
+            assert [(end.reason, end.by_peer) for end in recorder.ends] == [("silence", False)]
+
+    play(scenario())
+
+
+def test_device_hears_on_while_it_is_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector that is behind and says that it lives is not cut by its device."""
+    monkeypatch.setattr(stream, "SILENCE_S", 0.05)
+
+    async def scenario() -> None:
+        async with let_in() as (recorder, peer):
+            recorder.hears_while_stalled = True
+            count = queue(recorder, 10)
+            assert recorder.is_stalled
+            await peer.send(frames.encode(Describe([])))
+            await until(lambda: len(recorder.events) == 2)
+            assert await peer.hears(count) == [QUIET] * count
+            await until(lambda: not recorder.is_stalled)
+            assert not recorder.lost
 
     play(scenario())
 

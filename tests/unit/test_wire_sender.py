@@ -126,6 +126,16 @@ def test_frames_out_of_turn_end_the_session(body: frames.Body) -> None:
     assert [type(each) for each in said(sender)] == [Bye]
 
 
+def test_ack_of_an_epoch_never_spoken_of_ends_the_session() -> None:
+    """A promise for somebody else's batches must not free ours."""
+    sender = open_sender()
+    sender.hold([Held(EPOCH, BOOT, 1)])
+    assert sender.receive(frames.encode(Ack(EPOCH, 0)), 0.0) == [Ack(EPOCH, 0)]
+    (closed,) = sender.receive(frames.encode(Ack(bytes(16), 1)), 0.0)
+    assert isinstance(closed, Closed)
+    assert closed.reason == "protocol_error"
+
+
 def test_batches_are_not_for_the_device() -> None:
     """A BATCH from the collector is refused."""
     (closed,) = open_sender().receive(frames.encode_batch(sealed_batch()), 0.0)

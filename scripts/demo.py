@@ -6,6 +6,7 @@ as they are stored, and in the end counts what is in the file.
 
 import argparse
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -206,15 +207,17 @@ def main() -> int:
                 show_table(file, options.for_s, zone, console)
             else:
                 show_lines(file, options.for_s, zone)
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
         pass
+    except BrokenPipeError:  # whoever read the lines has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     readings, series = counted(file)
     print(f"stored {readings} readings of {series} series in {file}")
     if readings:
-        program = BIN / "telegauge-collector"
+        program = shlex.quote(str(BIN / "telegauge-collector"))
         print(f"it stays there; ask it:  STATE_DIRECTORY={file.parent} {program} query '*/host.*'")
     return 0 if readings else 1
 

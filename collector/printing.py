@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from collector.times import told
-from wire.readings import Reading, grade, reason
+from wire.readings import Reading, grade, in_words, reason
 
 _json = msgspec.json.Encoder()
 
@@ -30,8 +30,7 @@ def shown(value: float, decimals: int | None) -> str:
 
 def quality_told(quality: int) -> str:
     """Return a quality with its reason."""
-    why = reason(quality)
-    return f"{grade(quality)} ({why})" if why else grade(quality)
+    return in_words(grade(quality), reason(quality))
 
 
 def table_lines(readings: Iterable[Reading], style: Style) -> Iterator[str]:

@@ -42,7 +42,6 @@ class Session(ConversationStream):
         self._version = version
         self._arrived: list[Arrived] = []
         self._pending_bytes = 0
-        self._readings = 0
         self._peer = ""
 
     def opened(self) -> None:

@@ -54,8 +54,10 @@ class Sensor:
 
     def unknown_channels(self) -> list[str]:
         """Return the channels that the YAML names and the adapter does not know."""
+        if not self._settings.channels:
+            return []
         known = {channel.name for channel in self.reader.adapter.channels}
-        return [name for name in self._settings.channels or {} if name not in known]
+        return [name for name in self._settings.channels if name not in known]
 
     @property
     def is_reading(self) -> bool:

@@ -16,7 +16,6 @@ import msgspec
 from wire.errors import PeerError
 
 VERSION = 1
-PORT = 8888
 HEAD_BYTES = 5
 # A stranger can make us hold this much; it fits a HELLO with room for what will join it.
 MAX_GREETING_BYTES = 1024

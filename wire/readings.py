@@ -9,7 +9,6 @@ import re
 from enum import IntEnum
 from typing import NamedTuple
 
-MAX_NAME_BYTES = 64
 MAX_UNIT_BYTES = 16
 
 DEVICE_NAME = r"[a-z0-9][a-z0-9-]{0,62}"
@@ -54,6 +53,11 @@ def reason(quality: int) -> str:
         return Quality(quality).name.lower()
     except ValueError:
         return f"reason_{quality}"
+
+
+def in_words(grade_word: str, reason_word: str) -> str:
+    """Return a quality as every table shows it: `bad (timed_out)`, or `good` alone."""
+    return f"{grade_word} ({reason_word})" if reason_word else grade_word
 
 
 class Reading(NamedTuple):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from device.commands import runtime_folder, settings_of
 from service import control, table
 from service.cli import UsageError, add_json, to_json
+from wire.readings import in_words
 
 if TYPE_CHECKING:
     from device.answers import ReadResult
@@ -79,7 +80,7 @@ def _lines(results: "list[ReadResult]") -> list[str]:
                 result.series,
                 "-" if result.value is None else f"{result.value:.12g}",
                 result.unit,
-                f"{result.quality} ({result.reason})" if result.reason else result.quality,
+                in_words(result.quality, result.reason),
                 f"{result.took_s * 1000:.1f} ms",
                 result.detail,
             )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from device.commands import runtime_folder
 from service import control, table
 from service.cli import add_json, to_json
+from wire.readings import in_words
 
 if TYPE_CHECKING:
     from device.answers import SensorStatus, Status
@@ -53,7 +54,7 @@ def _row(sensor: "SensorStatus") -> tuple[str, ...]:
         f"{sensor.interval_s:g} s",
         str(sensor.reads),
         str(sensor.failures),
-        f"{sensor.quality} ({sensor.reason})" if sensor.reason else sensor.quality,
+        in_words(sensor.quality, sensor.reason),
         "-" if sensor.took_s is None else f"{sensor.took_s * 1000:.1f} ms",
         sensor.detail,
     )

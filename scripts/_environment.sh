@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 #
 #   need collector,test    the project (editable) with these extras; does nothing when all is there
+#   want strace strace     a program, and the Debian package that has it; goes on without it
 #
 # Afterwards $root is the repository and $venv the environment.
 
@@ -47,19 +48,35 @@ find_python() {
 
 # Debian ships venv's ensurepip as a package of its own.
 install_venv_module() {
-    local package as_root=()
+    local package
     package=python$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
     if ! command -v apt-get >/dev/null; then
         fail "$1 lacks the modules venv and ensurepip: install them with your package manager"
     fi
-    if [ "$(id -u)" -ne 0 ]; then
-        as_root=(sudo -n)
-        sudo -n true 2>/dev/null ||
-            fail "$1 lacks venv. Run this, then try again:" "sudo apt-get install $package"
-    fi
+    may_install || fail "$1 lacks venv. Run this, then try again:" "sudo apt-get install $package"
     say "installing $package"
-    quietly "${as_root[@]}" apt-get update -q
-    quietly "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$package"
+    quietly apt_get update -q
+    quietly apt_get install -y -q "$package"
+}
+
+# What some tests need beside Python; without it they are skipped and say why.
+want() {
+    if command -v "$1" >/dev/null || ! may_install; then return; fi
+    say "installing $2"
+    apt_get update -q >/dev/null 2>&1 </dev/null || true
+    apt_get install -y -q "$2" >/dev/null 2>&1 </dev/null || say "going on without $2"
+}
+
+may_install() {
+    command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
+}
+
+apt_get() {
+    if [ "$(id -u)" -eq 0 ]; then
+        DEBIAN_FRONTEND=noninteractive apt-get "$@"
+    else
+        sudo -n env DEBIAN_FRONTEND=noninteractive apt-get "$@"
+    fi
 }
 
 install_extras() {

@@ -9,7 +9,10 @@ from service.cli import FAILED, USAGE, run_program
 from service.control import ControlError
 from service.folders import FolderError
 
-COMMANDS = ("serve", "check", "schema", "status", "series", "query", "tail")
+COMMANDS = (
+    "serve", "check", "schema", "status",
+    "series", "query", "tail", "gaps", "backup", "command",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

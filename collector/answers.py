@@ -1,14 +1,16 @@
-"""What a running collector answers on its control socket: `status`."""
+"""What a running collector answers on its control socket: `status` and `command`."""
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from collector.report import Status, device_statuses
+from collector import remote
+from collector.report import Space, Status, device_statuses
 from collector.server import Server
 from collector.sessions import Sessions
+from collector.space import FreeSpace
 from collector.store import Reader, Writer
 
 
@@ -16,26 +18,47 @@ class Answers:
     """Answers for one collector."""
 
     def __init__(
-        self, sessions: Sessions, writer: Writer, server: Server, store_file: Path
+        self,
+        sessions: Sessions,
+        writer: Writer,
+        server: Server,
+        store_file: Path,
+        space: FreeSpace,
     ) -> None:
         self._sessions = sessions
         self._writer = writer
         self._server = server
         self._store_file = store_file
+        self._space = space
         self._began_s = time.monotonic()
 
     async def status(self, _arguments: Mapping[str, Any]) -> Status:
         """Answer `telegauge-collector status`."""
-        return await asyncio.to_thread(self._status, self._sessions.devices, len(self._sessions))
+        low = self._space.is_low()
+        space = Space(self._space.free_bytes, self._space.min_free_bytes, low)
+        return await asyncio.to_thread(
+            self._status,
+            self._sessions.devices,
+            self._sessions.duplicate_identities,
+            len(self._sessions),
+            space,
+        )
 
-    def _status(self, connected: list[str], sessions: int) -> Status:
+    async def command(self, arguments: Mapping[str, Any]) -> remote.CommandAnswer:
+        """Answer `telegauge-collector command DEVICE NAME [ARGS...]`."""
+        return await remote.command(self._sessions, self._store_file, arguments)
+
+    def _status(
+        self, connected: list[str], duplicates: Set[str], sessions: int, space: Space
+    ) -> Status:
         reader = Reader(self._store_file)
         try:
             return Status(
                 running=True,
                 store=str(self._store_file),
                 store_bytes=reader.size_bytes(),
-                devices=device_statuses(reader, connected),
+                devices=device_statuses(reader, connected, duplicates),
+                space=space,
                 uptime_s=time.monotonic() - self._began_s,
                 listen=str(self._server.address),
                 sessions=sessions,

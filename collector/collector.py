@@ -9,10 +9,12 @@ from typing import Any
 import structlog
 
 from collector.answers import Answers
+from collector.datagrams import Datagrams
 from collector.server import Server
 from collector.session import Session
 from collector.sessions import Sessions
 from collector.settings import CollectorSettings
+from collector.space import FreeSpace
 from collector.store import Writer
 from collector.store.database import is_damage, open_for_writing, set_aside
 from config.addresses import parse_address
@@ -47,12 +49,16 @@ class Collector:
             self.sessions.catch_up,
             self.failed.set_result,
         )
+        self.space = FreeSpace(store_file.parent, settings.store.min_free_bytes)
+        self.datagrams = Datagrams(self.writer.store_datagrams, self.space.is_low)
         self.server = Server(
             parse_address(settings.devices.listen),
-            lambda: Session(self.writer, self.sessions, VERSION),
+            lambda: Session(self.writer, self.sessions, VERSION, self.space, self.datagrams),
         )
-        answers = Answers(self.sessions, self.writer, self.server, store_file)
-        self.control = ControlServer(runtime_folder / "control", {"status": answers.status})
+        answers = Answers(self.sessions, self.writer, self.server, store_file, self.space)
+        self.control = ControlServer(
+            runtime_folder / "control", {"status": answers.status, "command": answers.command}
+        )
         self.notifier = Notifier()
 
     async def run(self) -> bool:
@@ -62,6 +68,7 @@ class Collector:
         try:
             await self.control.start()
             await self.server.start()
+            await self.datagrams.start(self.server.address)
             await self._serve(stop)
         finally:
             await self._close()
@@ -83,6 +90,7 @@ class Collector:
         await self.server.close()
         for session in self.sessions:
             session.stop()
+        self.datagrams.stop()
         await self.control.close()
         closed = await asyncio.to_thread(self.writer.close, _CLOSE_STORE_S)
         if not closed:

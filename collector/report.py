@@ -1,19 +1,65 @@
-"""What the store says of each device: the part of `status` that needs no running collector."""
+"""What the store says of each device, and how much room it has: the part of `status` that needs no
+running collector.
+"""
+
+import time
+from collections.abc import Set
 
 import msgspec
 
+from collector.space import free_bytes
 from collector.store import Reader
+
+RECENT_S = 86_400
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """What is missing of a device, as far as it is recorded.
+
+    `lost_readings` counts those of the gaps of which somebody knows how many there were; of
+    `uncounted_gaps` nobody does. What begins with `recent_` is of the last 24 h. The latest gap is
+    the one that ended last (UTC, ns).
+    """
+
+    gaps: int = 0
+    uncounted_gaps: int = 0
+    lost_readings: int = 0
+    recent_gaps: int = 0
+    recent_uncounted_gaps: int = 0
+    recent_lost_readings: int = 0
+    latest_ns: int | None = None
+    latest_reason: str | None = None
+
+
+class Datagrams(msgspec.Struct, frozen=True):
+    """How many datagrams of a device are stored, and how many that it sent never came."""
+
+    received: int
+    missing: int
 
 
 class DeviceStatus(msgspec.Struct, frozen=True):
-    """How one device is doing; `connected` is None where no collector runs to tell."""
+    """How one device is doing; `connected` is None where no collector runs to tell.
+
+    `datagrams` is None where it never sent any; `duplicate_identity`: two devices use its name.
+    """
 
     device: str
     label: str | None
     connected: bool | None
     readings: int
     heard_ns: int | None
-    gaps: int
+    loss: Loss = Loss()
+    datagrams: Datagrams | None = None
+    duplicate_identity: bool = False
+
+
+class Space(msgspec.Struct, frozen=True):
+    """The room for the store: what is free (None: not known), the floor, and whether it is below."""
+
+    free_bytes: int | None
+    min_free_bytes: int
+    is_low: bool
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -23,6 +69,7 @@ class Status(msgspec.Struct, frozen=True):
     store: str
     store_bytes: int
     devices: list[DeviceStatus]
+    space: Space | None = None
     uptime_s: float | None = None
     listen: str | None = None
     sessions: int | None = None
@@ -30,8 +77,23 @@ class Status(msgspec.Struct, frozen=True):
     commits: int | None = None
 
 
-def device_statuses(reader: Reader, connected: list[str] | None) -> list[DeviceStatus]:
-    """Return a status a device; `connected` names those with a session, None if unknown."""
+def device_statuses(
+    reader: Reader,
+    connected: list[str] | None,
+    duplicates: Set[str] = frozenset(),
+    now_ns: int | None = None,
+) -> list[DeviceStatus]:
+    """Return a status a device.
+
+    Args:
+        reader: of the store.
+        connected: the devices with a session; None: not known.
+        duplicates: the devices whose name two of them use at the same time.
+        now_ns: what the last 24 h are counted from (UTC); None: now.
+    """
+    now_ns = time.time_ns() if now_ns is None else now_ns
+    losses = reader.losses(now_ns - RECENT_S * 10**9)
+    datagrams = reader.datagrams()
     return [
         DeviceStatus(
             row.name,
@@ -39,17 +101,21 @@ def device_statuses(reader: Reader, connected: list[str] | None) -> list[DeviceS
             None if connected is None else row.name in connected,
             row.readings,
             row.heard_ns,
-            row.gaps,
+            Loss(*losses[row.id]) if row.id in losses else Loss(),
+            Datagrams(*datagrams[row.id]) if row.id in datagrams else None,
+            row.name in duplicates,
         )
         for row in reader.devices()
     ]
 
 
-def stored_status(reader: Reader) -> Status:
+def stored_status(reader: Reader, min_free_bytes: int, now_ns: int | None = None) -> Status:
     """Return what is known without a running collector."""
+    free = free_bytes(reader.path.parent)
     return Status(
         running=False,
         store=str(reader.path),
         store_bytes=reader.size_bytes(),
-        devices=device_statuses(reader, None),
+        devices=device_statuses(reader, None, now_ns=now_ns),
+        space=Space(free, min_free_bytes, free is not None and free < min_free_bytes),
     )

@@ -1,48 +1,69 @@
-"""A session: the collector's end of one device, between `wire.receiver` and the store.
+"""A session: the collector's end of one device, from the connection to the last word.
 
-Batches go to the writer as they came; the acknowledgement goes out when the writer says that they
-are committed. A session whose batches wait too long stops reading its socket: backpressure, not
-memory.
+Who may come in, which session gives way to which, and when the socket is read no more: a session
+whose batches wait too long for the writer stops reading, which is backpressure, not memory. What a
+device brings is for the intake.
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
-from typing import TypeVar
+import socket
+from collections.abc import Sequence
 
 import structlog
 
+from collector.datagrams import Datagrams
+from collector.intake import DISK_FULL, DISK_FULL_RETRY_S, Intake
+from collector.results import CommandError, Results
 from collector.sessions import Sessions
-from collector.store import Stored, Writer
-from collector.store.writer import REQUEST_BYTES
+from collector.space import FreeSpace
+from collector.store import Writer
 from config.addresses import is_loopback
 from service.stream import ConversationStream
-from wire.conversation import Closed, Event, State
-from wire.frames import ByeReason, Describe, Gap, Hello, Hold, Mark, Marks
-from wire.receiver import Arrived, Receiver
+from wire.bodies import ByeReason, Command, Hello, OpenDatagrams, Pong, Result
+from wire.conversation import SILENCE_S, Closed, Event, State
+from wire.errors import LocalProtocolError
+from wire.receiver import Dropped, Receiver
 from wire.sender import WINDOW_BYTES
 
 _log = structlog.get_logger()
-_T = TypeVar("_T")
 
 # What all sessions together may have waiting at the writer.
 MAX_PENDING_BYTES = 32 * 1024 * 1024
+# How long a session that is to be replaced has to show that it is alive.
+ALIVE_WITHIN_S = 2.0
+# A device has this much longer for its RESULT than for what it was told to do.
+RESULT_GRACE_S = 2.0
+_RETRY_S = 60.0
+_REPORT_EVERY_S = 10.0
 _BEHIND = "the writer is behind"
+_ARE_YOU_ALIVE = 1  # the token of a PING
 
 
 class Session(ConversationStream):
     """One device's connection. `version` is what the device is told of this program."""
 
-    def __init__(self, writer: Writer, sessions: Sessions, version: str) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        sessions: Sessions,
+        version: str,
+        space: FreeSpace,
+        datagrams: Datagrams,
+    ) -> None:
         self.receiver = Receiver(asyncio.get_running_loop().time())
         super().__init__(self.receiver)
         self.device: str | None = None
         self._writer = writer
         self._sessions = sessions
         self._version = version
-        self._arrived: list[Arrived] = []
-        self._pending_bytes = 0
+        self._space = space
+        self._datagrams = datagrams
+        self._reporting: asyncio.TimerHandle | None = None
+        self._intake: Intake | None = None
+        self._results = Results()
+        self._giving_way: asyncio.TimerHandle | None = None
         self._peer = ""
+        self._dropped = 0
 
     def opened(self) -> None:
         """Look at who comes before anything is read."""
@@ -51,39 +72,47 @@ class Session(ConversationStream):
         if not is_loopback(host):
             self.close(ByeReason.NOT_ACCEPTED, f"{host} is not this machine")
         elif not self._sessions.has_room():
-            self.close(ByeReason.OVERLOADED, "too many sessions", retry_after_s=60.0)
+            self.close(ByeReason.OVERLOADED, "too many sessions", _RETRY_S)
         else:
+            _end_when_unreachable(self.transport)
             self._sessions.opened(self)
 
     def happened(self, event: Event) -> None:
         """Act on what the device said."""
         match event:
-            case Arrived():
-                self._arrived.append(event)
             case Hello():
                 self._greet(event)
-            case Describe():
-                self._writer.describe(self._name, event, self._answer(_nothing))
-            case Hold():
-                epochs = [held.epoch for held in event.epochs]
-                self._writer.marks(self._name, epochs, self._answer(self._tell_marks))
-            case Gap():
-                self.settled()
-                self._writer.record_gap(
-                    self._name, event, self._answer(partial(self._acknowledge_gap, event))
-                )
+            case Pong(token=token):
+                if token == _ARE_YOU_ALIVE and self._giving_way is not None:
+                    self._give_way(was_alive=True)
+            case Result():
+                if not self._results.take(event):
+                    _log.debug("result_ignored", device=self.device, id=event.id)
+            case OpenDatagrams() if self._giving_way is not None:
+                pass  # the key of the session that comes in its place must live
+            case Dropped():
+                self._note_dropped(event)
+            case _:
+                assert self._intake is not None, "the receiver lets nothing through before HELLO"
+                self._intake.take(event)
 
     def settled(self) -> None:
-        """Hand what has arrived to the writer, in one piece."""
-        if not self._arrived:
+        """Hand what has arrived to the writer; read no more if too much waits there."""
+        if self._intake is None:
             return
-        batches, self._arrived = self._arrived, []
-        size_bytes = sum(len(arrived.sealed) for arrived in batches)
-        self._writer.store(self._name, batches, self._answer(self._acknowledge, size_bytes))
+        self._intake.settled()
+        if self._is_behind(self._intake, WINDOW_BYTES):
+            self.stop_reading(_BEHIND)
+            self._sessions.behind.add(self)
 
     def ended(self, closed: Closed) -> None:
         """Say once how it ended."""
         self._sessions.ended(self)
+        self._results.end()
+        if self._reporting is not None:
+            self._reporting.cancel()
+        if self._giving_way is not None:
+            self._giving_way.cancel()
         level = _log.info if self.device else _log.warning
         level(
             "session_ended",
@@ -92,15 +121,14 @@ class Session(ConversationStream):
             reason=closed.reason,
             detail=closed.detail,
             by="device" if closed.by_peer else "collector",
+            dropped=self._dropped,
         )
 
     def replace(self) -> None:
-        """Make place for a newer session of the same device."""
-        self.close(
-            ByeReason.REPLACED,
-            "another session of this device came: do two agents share its name?",
-            retry_after_s=60.0,
-        )
+        """Make place for a newer session of the same device, once it is known if this one lives."""
+        self._giving_way = self._loop.call_later(ALIVE_WITHIN_S, self._give_way, False)
+        self.receiver.ping(_ARE_YOU_ALIVE)
+        self.flush()
 
     def stop(self) -> None:
         """Say BYE, because the collector stops."""
@@ -108,61 +136,78 @@ class Session(ConversationStream):
 
     def catch_up(self) -> None:
         """Read again, if the writer has caught up."""
-        if not self._is_behind(WINDOW_BYTES // 2):
+        if self._intake is None or not self._is_behind(self._intake, WINDOW_BYTES // 2):
             self._sessions.behind.discard(self)
             self.go_on_reading(_BEHIND)
 
-    @property
-    def _name(self) -> str:
-        assert self.device is not None, "the receiver lets nothing through before HELLO"
-        return self.device
+    async def command(self, name: str, arguments: Sequence[str], within_s: float) -> Result | None:
+        """Tell the device to do something within a time; return what came of it.
+
+        None: nobody knows, because no RESULT came or the session ended.
+
+        Raises:
+            CommandError: it was not sent; the device will not do it.
+        """
+        if self.receiver.state is not State.OPEN or self.is_stalled:
+            raise CommandError(f"{self.device} takes nothing now; try again when it is back")
+        with self._results.expected() as (number, answer):
+            try:
+                self.receiver.command(Command(number, name, list(arguments), within_s))
+            except LocalProtocolError as error:
+                raise CommandError(str(error)) from None
+            self.flush()
+            await asyncio.wait([answer], timeout=within_s + RESULT_GRACE_S)
+            return answer.result() if answer.done() else None
 
     def _greet(self, hello: Hello) -> None:
         if self.receiver.state is not State.GREETING:
             return  # what came with HELLO has ended the session already
         self.device = hello.device
+        if self._space.is_low():
+            self.close(ByeReason.DISK_FULL, DISK_FULL, DISK_FULL_RETRY_S)
+            return
+        self._intake = Intake(
+            hello.device, self, self.receiver, self._writer, self._space, self._datagrams
+        )
         self._sessions.greeted(self, hello.device)
         self.receiver.ready(self._version)
+        self._reporting = self._loop.call_later(_REPORT_EVERY_S, self._report)
         _log.info("session_started", device=hello.device, peer=self._peer, agent=hello.agent)
 
-    def _is_behind(self, own_bytes: int) -> bool:
-        return self._pending_bytes > own_bytes or self._writer.pending_bytes > MAX_PENDING_BYTES
+    def _report(self) -> None:
+        if self._intake is not None and not self.is_stalled:
+            self._intake.report()
+        self._reporting = self._loop.call_later(_REPORT_EVERY_S, self._report)
 
-    def _answer(
-        self, act: Callable[[_T], None], size_bytes: int = REQUEST_BYTES
-    ) -> Callable[[_T], None]:
-        """Count a request as waiting; wrap what is done with the writer's answer.
-
-        That is nothing, where the session has ended.
-        """
-        self._pending_bytes += size_bytes
-        if self._is_behind(WINDOW_BYTES):
-            self.stop_reading(_BEHIND)
-            self._sessions.behind.add(self)
-
-        def answered(result: _T) -> None:
-            self._pending_bytes -= size_bytes
-            if self.receiver.state is State.OPEN:
-                act(result)
-                self.flush()
-
-        return answered
-
-    def _tell_marks(self, marks: dict[bytes, int]) -> None:
-        self.receiver.marks(Marks([Mark(epoch, mark) for epoch, mark in marks.items()]))
-
-    def _acknowledge(self, stored: Stored) -> None:
-        for epoch, mark in stored.marks.items():
-            self.receiver.ack(epoch, mark)
-        if stored.hole:
-            self.close(ByeReason.HOLE, "a batch came whose predecessor never did")
-
-    def _acknowledge_gap(self, gap: Gap, mark: int | None) -> None:
-        if mark is None:
-            self.close(ByeReason.HOLE, f"a gap from seq {gap.first_seq} leaves a hole before it")
+    def _give_way(self, was_alive: bool) -> None:
+        assert self.device is not None, "only a device's session is replaced"
+        if was_alive and self._sessions.note_replaced(self.device):
+            detail = (
+                f"two devices are named {self.device} and take turns here; "
+                "give one of them another `name:` in its device.yaml"
+            )
+            self.close(ByeReason.DUPLICATE_IDENTITY, detail, _RETRY_S)
         else:
-            self.receiver.ack(gap.epoch, mark)
+            self.close(ByeReason.REPLACED, "a newer session of this device came", _RETRY_S)
+
+    def _note_dropped(self, dropped: Dropped) -> None:
+        self._dropped += 1
+        if dropped.detail:
+            _log.warning(
+                "batch_rejected",
+                device=self.device,
+                epoch=dropped.epoch.hex(),
+                seq=dropped.seq,
+                detail=dropped.detail,
+            )
+
+    def _is_behind(self, intake: Intake, own_bytes: int) -> bool:
+        waiting_bytes = self._writer.pending_bytes
+        return intake.pending_bytes > own_bytes or waiting_bytes > MAX_PENDING_BYTES
 
 
-def _nothing(_answer: object) -> None:
-    """Do nothing with an answer that nobody waits for."""
+def _end_when_unreachable(transport: asyncio.Transport) -> None:
+    """Let the kernel end it when the peer's kernel is silent for as long: we may not be reading."""
+    connection = transport.get_extra_info("socket")
+    timeout_ms = int(SILENCE_S * 1000)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)

@@ -1,7 +1,15 @@
 """Who is connected: one session a device, the newest wins; and how many there may be."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
+
+import structlog
+
+from collector.replacements import Replacements
+from wire.bodies import Result
+
+_log = structlog.get_logger()
 
 # A device or two a person, a class of thirty, a farm: well above that, and below the limit of files.
 MAX_SESSIONS = 1024
@@ -21,13 +29,22 @@ class DeviceSession(Protocol):
     def catch_up(self) -> None:
         """Read again, if the writer has caught up."""
 
+    async def command(self, name: str, arguments: Sequence[str], within_s: float) -> Result | None:
+        """Tell the device to do something within a time; return what came of it, if that is known.
+
+        Raises:
+            CommandError: it was not sent.
+        """
+
 
 class Sessions:
     """The sessions of one collector; `behind` are those that wait for the writer."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._open: set[DeviceSession] = set()
         self._by_device: dict[str, DeviceSession] = {}
+        self._replacements = Replacements()
+        self._clock = clock
         self.behind: set[DeviceSession] = set()
 
     def __len__(self) -> int:
@@ -37,6 +54,15 @@ class Sessions:
     def devices(self) -> list[str]:
         """The devices that have a session now."""
         return sorted(self._by_device)
+
+    @property
+    def duplicate_identities(self) -> set[str]:
+        """The names that two devices were found to share within the last ten minutes."""
+        return self._replacements.duplicate_identities(self._clock())
+
+    def of(self, device: str) -> DeviceSession | None:
+        """Return the session that a device has now."""
+        return self._by_device.get(device)
 
     def has_room(self) -> bool:
         """Say whether one more may come."""
@@ -52,6 +78,19 @@ class Sessions:
         self._by_device[device] = session
         if former is not None:
             former.replace()
+
+    def note_replaced(self, device: str) -> bool:
+        """Note that a session was replaced that is alive; say whether two devices share its name."""
+        is_news = device not in self.duplicate_identities
+        is_duplicate = self._replacements.note(device, self._clock())
+        if is_duplicate and is_news:
+            _log.error(
+                "duplicate_identity",
+                device=device,
+                detail="two devices have this name and take turns; "
+                "give one of them another `name:` in its device.yaml",
+            )
+        return is_duplicate
 
     def ended(self, session: DeviceSession) -> None:
         """Note that a session is over."""

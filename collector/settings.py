@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
 from config.addresses import ADDRESS, loopback_problem
 from config.notation import Notation, matching
 from config.problems import did_you_mean, shown
+from config.quantities import size
 from service.logs import LogSettings
 
 
@@ -53,6 +54,11 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         _Folder | None,
         Meta(description="Keep the store here; left out: the program's state folder."),
     ] = None
+    min_free_bytes: Annotated[
+        int,
+        size("1MiB", "1024GiB").meta(),
+        Meta(description="With less free than this nothing is accepted: devices send it later."),
+    ] = field(name="min_free", default=2**30)
 
 
 class CollectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

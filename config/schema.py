@@ -36,8 +36,14 @@ def _schema(kind: inspect.Type) -> Schema:
             return _struct(kind)
         case inspect.DictType():
             return _dict(kind)
-        case inspect.LiteralType(values=values):
-            return {"enum": list(values)}
+        case inspect.VarTupleType(item_type=item):
+            return {"type": "array", "items": _schema(item), "uniqueItems": True}
+    return _single(kind)
+
+
+def _single(kind: inspect.Type) -> Schema:
+    if isinstance(kind, inspect.LiteralType):
+        return {"enum": list(kind.values)}
     return {"type": "string"} if isinstance(kind, inspect.StrType) else {}
 
 

@@ -33,6 +33,7 @@ class Walker:
             inspect.StrType: self._text,
             inspect.StructType: self._struct,
             inspect.UnionType: self._union,
+            inspect.VarTupleType: self._list,
         }
 
     def read(self, node: Node, kind: inspect.Type, key: KeyPath = ()) -> Any:
@@ -75,14 +76,27 @@ class Walker:
         match node:
             case Scalar():
                 return self._value(node, read_any, key)
-            case Sequence(items=items):
-                parts = [
-                    self.read(item, kind, (*key, str(number)))
-                    for number, item in enumerate(items, 1)
-                ]
-                return WRONG if any(part is WRONG for part in parts) else parts
+            case Sequence():
+                return self._items(node, kind, key)
             case Mapping():
                 return self._pairs(node, inspect.StrType(), kind, key)
+
+    def _list(self, node: Node, kind: inspect.VarTupleType, key: KeyPath) -> Any:
+        """Frozen settings hold tuples; an entry that stands there twice says nothing more."""
+        if not isinstance(node, Sequence):
+            return self._wrong(_no_list(node, kind), key, node.position)
+        parts = self._items(node, kind.item_type, key)
+        for number, item in enumerate(node.items, 1):
+            if parts is not WRONG and parts[number - 1] in parts[: number - 1]:
+                message = f"{_described(item)} stands in this list already: take one of them away"
+                self._wrong(message, (*key, str(number)), item.position)
+        return parts
+
+    def _items(self, node: Sequence, kind: inspect.Type, key: KeyPath) -> Any:
+        parts = [
+            self.read(item, kind, (*key, str(number))) for number, item in enumerate(node.items, 1)
+        ]
+        return WRONG if any(part is WRONG for part in parts) else parts
 
     def _dict(self, node: Node, kind: inspect.DictType, key: KeyPath) -> Any:
         if not isinstance(node, Mapping):
@@ -164,6 +178,17 @@ def _no_section(node: Node, wanted: str) -> str:
     if _is_nothing(node):
         return f"nothing stands below this key: write lines of `{wanted}`, or take the key away"
     return f"a section is wanted here (lines of `{wanted}`), not {_described(node)}"
+
+
+def _no_list(node: Node, kind: inspect.VarTupleType) -> str:
+    item = kind.item_type
+    known = ", ".join(item.values) if isinstance(item, inspect.LiteralType) else "..."  # type: ignore[arg-type]
+    if _is_nothing(node):
+        return f"nothing stands here: write a list, [] for an empty one. Accepted in it: {known}"
+    found = f"[{shown(node.text)}]" if isinstance(node, Scalar) else "[...]"
+    return (
+        f"a list is wanted here, such as {found}, not {_described(node)}. Accepted in it: {known}"
+    )
 
 
 def _no_fields(node: Node, kind: inspect.StructType) -> str:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from config import ConfigError
+from device.errors import SpoolError
 from service.cli import FAILED, USAGE, run_program
 from service.control import ControlError
 from service.folders import FolderError
@@ -18,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Reads this machine's sensors and sends their readings to a collector.",
         "device.commands",
         COMMANDS,
-        {ConfigError: USAGE, ControlError: FAILED, FolderError: FAILED},
+        {ConfigError: USAGE, ControlError: FAILED, FolderError: FAILED, SpoolError: FAILED},
         argv,
     )
 

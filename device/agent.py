@@ -1,7 +1,6 @@
 """The agent's composition root: build the parts, start them, wait for the stop, stop in reverse."""
 
 import asyncio
-import os
 import socket
 import time
 from collections.abc import Iterable, Sequence
@@ -13,58 +12,80 @@ import structlog
 from config.addresses import parse_address
 from device.answers import Answers
 from device.clock import Clock, boot_id, boottime_ns
+from device.datagram_epochs import DatagramEpochs
 from device.link import Link
-from device.sampler import Sampler
+from device.remote import Remote
+from device.sampler import Accept, Sampler
 from device.sensor import Sensor, describe_all
 from device.sensors import make
 from device.settings import DeviceSettings, default_device_name
-from device.spool import Spool
+from device.spool import Spool, open_spool
 from service.control import ControlServer
 from service.notify import Notifier
 from service.stop import stop_signal
 from wire import __version__
 from wire.blocks import Point
-from wire.frames import Describe
+from wire.bodies import Describe, Moment
 
 _log = structlog.get_logger()
 
-# What is not acknowledged this long after the stop was asked for is given up, and counted.
+# What is not acknowledged this long after the stop was asked for stays in the spool.
 _DRAIN_S = 5.0
 _CLOSE_SENSORS_S = 2.0
+_CLOSE_SPOOL_S = 10.0
 _STATUS_EVERY_S = 10.0
 _GRACE_S = 10.0
+
+
+async def run_agent(settings: DeviceSettings, runtime_folder: Path, state_folder: Path) -> None:
+    """Open the spool, then run the agent until it is stopped.
+
+    Raises:
+        SpoolError: the spool cannot be used as it is.
+    """
+    clock, boot = Clock(), boot_id()
+    spool = await open_spool(
+        settings.spool, runtime_folder, state_folder, lambda: Moment(boot, *clock.pair())
+    )
+    await Agent(settings, spool, runtime_folder).run()
 
 
 class Agent:
     """All parts of the running agent. To be built inside a running event loop."""
 
-    def __init__(self, settings: DeviceSettings, runtime_folder: Path) -> None:
+    def __init__(self, settings: DeviceSettings, spool: Spool, runtime_folder: Path) -> None:
         device = settings.name or default_device_name(socket.gethostname())
         self.sensors = build_sensors(settings)
-        self.spool = Spool(os.urandom(16), boot_id(), Clock().pair, settings.spool.max_bytes)
+        self.spool = spool
+        self.sampler = Sampler(
+            self.sensors, lambda: not spool.intake.is_full, self._accept, self._describe_again
+        )
+        self.remote = Remote(settings.commands, device, self.sensors, self.sampler)
         self.link = Link(
             parse_address(settings.collector.address),
             device,
             f"telegauge-device {__version__}",
-            self.spool,
+            spool,
             lambda: Describe(describe_all(list(self.sensors.values())), settings.label),
+            self.remote.obey,
         )
-        self.sampler = Sampler(
-            self.sensors, lambda: not self.spool.is_full, self._accept, self.link.describe_again
-        )
-        answers = Answers(self.sensors, self.spool, self.link, self.sampler)
+        self._take: Accept = spool.accept
+        if settings.collector.transport == "udp":
+            self.link.datagrams = DatagramEpochs(spool)
+            self._take = self.link.datagrams.accept
+        answers = Answers(self.sensors, spool, self.link, self.sampler)
         self.control = ControlServer(
             runtime_folder / "control", {"status": answers.status, "read": answers.read}
         )
         self.notifier = Notifier()
 
     async def run(self) -> None:
-        """Run until SIGTERM or SIGINT; then send what is held, and end."""
+        """Run until SIGTERM or SIGINT; then send what is held, keep the rest, and end."""
         stop = stop_signal()
         await self.control.start()
         tasks = [
             asyncio.create_task(work)
-            for work in (self.sampler.run(), self.link.run(), self._report())
+            for work in (self.sampler.run(), self.link.run(), self.spool.run(), self._report())
         ]
         self.notifier.ready(self._summary())
         _log.info("agent_started", device=self.link.device, sensors=list(self.sensors))
@@ -79,20 +100,33 @@ class Agent:
         sampling, *others = tasks
         sampling.cancel()
         await asyncio.wait([sampling])  # from here on nothing more is accepted
+        if self.link.datagrams:
+            self.link.datagrams.stop()
+        self.spool.end()
         _log.info("agent_stopping", held_readings=self.spool.held_readings, within_s=_DRAIN_S)
-        if not await self.link.drain(_DRAIN_S):
-            _log.error("readings_given_up", readings=self.spool.held_readings)
+        await self.link.drain(_DRAIN_S)
         for task in others:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.control.close()
+        await self.remote.close()
         close_sensors(self.sensors.values())
+        await self._close_spool()
         _log.info("agent_stopped", acknowledged_readings=self.spool.acknowledged)
 
+    async def _close_spool(self) -> None:
+        held_readings = self.spool.held_readings
+        if not await self.spool.close(_CLOSE_SPOOL_S):
+            _log.error("readings_not_on_card", readings=held_readings)
+        elif held_readings:
+            _log.info("readings_kept", readings=held_readings)
+
+    def _describe_again(self) -> None:
+        self.link.describe_again()
+
     def _accept(self, sensor: str, time_ns: int, points: Sequence[Point]) -> bool:
-        accepted = self.spool.accept(sensor, time_ns, points)
-        if accepted:
-            self.link.readings_accepted()
+        accepted = self._take(sensor, time_ns, points)
+        self.link.readings_accepted()
         return accepted
 
     async def _report(self) -> None:

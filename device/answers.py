@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 
 from device.clock import boottime_ns
+from device.datagram_epochs import DatagramEpochs
 from device.link import Link
 from device.reader import Outcome
 from device.sampler import Sampler
 from device.sensor import Sensor
 from device.spool import Spool
+from device.spool_status import SpoolStatus, spool_status
 from wire.blocks import bad_points
 from wire.readings import grade, reason, series_name
 
@@ -29,6 +31,15 @@ class SensorStatus(msgspec.Struct, frozen=True):
     took_s: float | None
 
 
+class DatagramStatus(msgspec.Struct, frozen=True):
+    """What became of datagrams since the start; `missing` is what the collector says, as of now."""
+
+    sent: int
+    failed: int
+    received: int | None
+    missing: int | None
+
+
 class Status(msgspec.Struct, frozen=True):
     """How the agent is doing."""
 
@@ -41,11 +52,9 @@ class Status(msgspec.Struct, frozen=True):
     next_try_s: float | None
     accepted_readings: int
     acknowledged_readings: int
-    held_readings: int
-    held_bytes: int
-    max_bytes: int
-    spool_full: bool
     skipped_reads: int
+    spool: SpoolStatus
+    datagrams: DatagramStatus | None
     sensors: list[SensorStatus]
 
 
@@ -77,21 +86,22 @@ class Answers:
         """Answer `telegauge-device status`."""
         return Status(
             device=self._link.device,
-            uptime_s=(boottime_ns() - self._began_ns) / 1e9,
+            uptime_s=self._uptime_s(),
             link="up" if self._link.is_up else "down",
             collector=str(self._link.address),
             sessions=self._link.sessions,
             last_end=_end(self._link),
             next_try_s=self._link.next_try_s(),
-            accepted_readings=self._spool.accepted,
+            accepted_readings=self._spool.intake.accepted,
             acknowledged_readings=self._spool.acknowledged,
-            held_readings=self._spool.held_readings,
-            held_bytes=self._spool.held_bytes,
-            max_bytes=self._spool.max_bytes,
-            spool_full=self._spool.is_full,
             skipped_reads=self._sampler.skipped_reads,
+            spool=spool_status(self._spool, self._link.device, self._uptime_s()),
+            datagrams=_datagram_status(self._link.datagrams),
             sensors=[_sensor_status(sensor) for sensor in self._sensors.values()],
         )
+
+    def _uptime_s(self) -> float:
+        return (boottime_ns() - self._began_ns) / 1e9
 
     async def read(self, arguments: Mapping[str, Any]) -> list[ReadResult]:
         """Answer `telegauge-device read [SENSOR]`."""
@@ -153,6 +163,16 @@ def _sensor_status(sensor: Sensor) -> SensorStatus:
         detail=last.message if last else "",
         took_s=last.took_s if last else None,
     )
+
+
+def _datagram_status(epochs: DatagramEpochs | None) -> DatagramStatus | None:
+    if epochs is None:
+        return None
+    report = epochs.report
+    if report is None:
+        return DatagramStatus(epochs.sent, epochs.failed, None, None)
+    missing = report.highest_seq - report.received
+    return DatagramStatus(epochs.sent, epochs.failed, report.received, missing)
 
 
 def _end(link: Link) -> str:

@@ -1,23 +1,23 @@
-"""The link: keeps a TCP session with the collector, and sends what the spool holds.
+"""The link: keeps a TCP session with the collector, and begins again after every end.
 
-Connects, drives `wire.sender`, and begins again after every end. A batch leaves the spool when it
-is acknowledged, never before; what was sent in a session that ended is sent again in the next.
+What is said in a session is device.link_stream's. A batch leaves the spool when it is acknowledged,
+never before; what was sent in a session that ended is sent again in the next.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
-from config.addresses import Address, is_loopback
+from config.addresses import Address
 from device.backoff import Backoff
+from device.datagram_epochs import DatagramEpochs
+from device.link_stream import LinkStream
 from device.spool import Spool
-from service.stream import ConversationStream
-from wire.conversation import Closed, Event, State
-from wire.frames import Ack, ByeReason, Describe, Gap, Held, Marks, Ready
-from wire.sender import Sender
+from wire.bodies import ByeReason, Command, Describe, Result
+from wire.conversation import Closed, State
 
 _log = structlog.get_logger()
 
@@ -34,6 +34,9 @@ class Link:
         device: this device's name.
         agent: program and version, as the collector shows them.
         describe: gives what this device has, now.
+        obey: does what the collector asks for.
+
+    `datagrams` is where what is read goes, if it travels as datagrams.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Link:
         agent: str,
         spool: Spool,
         describe: Callable[[], Describe],
+        obey: Callable[[Command], Awaitable[Result]],
         backoff: Backoff | None = None,
     ) -> None:
         self.address = address
@@ -50,10 +54,12 @@ class Link:
         self.agent = agent
         self.spool = spool
         self.describe = describe
+        self.obey = obey
+        self.datagrams: DatagramEpochs | None = None
         self.sessions = 0
         self.last_end: Closed | None = None
         self._backoff = backoff or Backoff()
-        self._stream: _LinkStream | None = None
+        self._stream: LinkStream | None = None
         self._closing: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
         self._next_try_at_s: float | None = None
@@ -107,16 +113,21 @@ class Link:
         self._hurry.set()
         try:
             async with asyncio.timeout(timeout_s):
-                while self.spool.held_readings and not self._is_hopeless:
+                while not (self.is_drained or self._is_hopeless):
                     self._progress.clear()
                     await self._progress.wait()
         except TimeoutError:
             pass
-        return not self.spool.held_readings
+        return self.is_drained
 
-    def acknowledge(self, mark: int) -> None:
-        """Let go of what the collector has committed (the stream calls this)."""
-        if self.spool.acknowledge(mark):
+    @property
+    def is_drained(self) -> bool:
+        """Whether the collector has everything that it can have of this device."""
+        return self.spool.is_drained(self.device)
+
+    def progressed(self, news: bool) -> None:
+        """Note that the collector has acknowledged something (the stream calls this)."""
+        if news:
             self._backoff.reset()
         self._progress.set()
 
@@ -139,13 +150,13 @@ class Link:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, self._stream = await asyncio.get_running_loop().create_connection(
-                    lambda: _LinkStream(self, ended), *self.address
+                    lambda: LinkStream(self, ended), *self.address
                 )
-            return await ended
         except TimeoutError:
             return Closed(_NO_CONNECTION, f"no answer within {CONNECT_TIMEOUT_S:g} s")
         except OSError as error:
             return Closed(_NO_CONNECTION, _told(error))
+        return await ended
 
     def went_up(self, collector: str) -> None:
         """Note that batches flow (the stream calls this)."""
@@ -168,94 +179,8 @@ class Link:
         self.last_end = closed
 
 
-class _LinkStream(ConversationStream):
-    """One session of the link."""
-
-    hears_while_stalled = True
-
-    def __init__(self, link: Link, ended: "asyncio.Future[Closed]") -> None:
-        self.sender = Sender(link.device, link.agent, asyncio.get_running_loop().time())
-        super().__init__(self.sender)
-        self.is_flowing = False
-        self._link = link
-        self._ended = ended
-        self._next_seq = 0
-
-    def opened(self) -> None:
-        peer = self.transport.get_extra_info("peername")
-        # None: the peer has reset the connection already, which `connection_lost` will say.
-        if peer is not None and not is_loopback(peer[0]):
-            self.close(ByeReason.NOT_ACCEPTED, f"{peer[0]} is not this machine")
-
-    def happened(self, event: Event) -> None:
-        match event:
-            case Ready() | Marks() if self.sender.state is not State.OPEN:
-                pass  # what came behind it has ended the session already
-            case Ready():
-                self._collector = event.collector
-                self.describe()
-                spool = self._link.spool
-                self.sender.hold([Held(spool.epoch, spool.boot_id, spool.lowest_seq)])
-            case Marks():
-                self._go_on({entry.epoch: entry.mark for entry in event.marks})
-            case Ack():
-                self._acknowledged(event.mark)
-                self._send_closed()
-
-    def writable(self) -> None:
-        self._send_closed()
-
-    def ended(self, closed: Closed) -> None:
-        self.is_flowing = False
-        if not self._ended.done():
-            self._ended.set_result(closed)
-
-    def describe(self) -> None:
-        self.sender.describe(self._link.describe())
-        self.flush()
-
-    def send_open(self) -> None:
-        self._link.spool.close_batch()
-        self._send_closed()
-        self.flush()
-
-    def _go_on(self, marks: dict[bytes, int]) -> None:
-        spool = self._link.spool
-        mark = marks.get(spool.epoch, 0)
-        self._acknowledged(mark)
-        if self.sender.state is not State.OPEN:
-            return  # that mark was a lie
-        if mark < spool.lowest_seq - 1:
-            self.sender.gap(_rollback(spool, mark))
-        self._next_seq = spool.lowest_seq
-        self.is_flowing = True
-        self._link.went_up(self._collector)
-        self.send_open()
-
-    def _acknowledged(self, mark: int) -> None:
-        if mark > self._link.spool.last_seq:
-            self.close(ByeReason.PROTOCOL_ERROR, f"mark {mark} of an epoch that has fewer batches")
-        else:
-            self._link.acknowledge(mark)
-
-    def _send_closed(self) -> None:
-        # What a session before this one had sent may be acknowledged past what this one has.
-        self._next_seq = max(self._next_seq, self._link.spool.lowest_seq)
-        while self.is_flowing and not self.is_stalled:
-            batch = self._link.spool.batch(self._next_seq)
-            if batch is None or not self.sender.has_room(len(batch.sealed)):
-                return
-            self.sender.batch(batch.place, batch.sealed)
-            self._next_seq += 1
-
-
 def _told(error: OSError) -> str:
     # asyncio puts its own words into the error; the number is the system's, or the resolver's.
     if isinstance(error, socket.gaierror) or not error.errno:
         return error.strerror or str(error)
     return os.strerror(error.errno)
-
-
-def _rollback(spool: Spool, mark: int) -> Gap:
-    """Say that the collector lost what it had acknowledged: its store is older than that."""
-    return Gap(spool.epoch, mark + 1, spool.lowest_seq - 1, "collector_rollback")

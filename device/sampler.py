@@ -20,6 +20,8 @@ _log = structlog.get_logger()
 
 Accept = Callable[[str, int, Sequence[Point]], bool]
 
+_WAIT_S = 10.0
+
 
 class Sampler:
     """Runs the schedule of all sensors.
@@ -28,7 +30,7 @@ class Sampler:
         sensors: by name.
         has_room: whether what is read now could be kept.
         accept: takes sensor, time (CLOCK_BOOTTIME, ns) and points of one read; False if refused.
-        channels_changed: called when a sensor's channels are another than before.
+        description_changed: called when a sensor's channels or interval are another than before.
     """
 
     def __init__(
@@ -36,16 +38,19 @@ class Sampler:
         sensors: Mapping[str, Sensor],
         has_room: Callable[[], bool],
         accept: Accept,
-        channels_changed: Callable[[], None],
+        description_changed: Callable[[], None],
     ) -> None:
         self.skipped_reads = 0
         self.next_due_ns = boottime_ns()
         self._sensors = sensors
         self._has_room = has_room
         self._accept = accept
-        self._channels_changed = channels_changed
+        self._description_changed = description_changed
         self._schedule = Schedule({name: s.interval_s for name, s in sensors.items()})
         self._is_running = False
+        self._is_fresh = True
+        self._done = 0  # the last tick that was looked at
+        self._wait: asyncio.Future[None] | None = None
         self._reading: set[str] = set()
         self._channels = {name: sensor.channels for name, sensor in sensors.items()}
         self._stopped_at = 0
@@ -53,23 +58,64 @@ class Sampler:
 
     async def run(self) -> None:
         """Read every sensor at the next tick, then each on its schedule, until cancelled."""
-        tick = tick_of(boottime_ns()) + 1
-        due = [Due(name, tick, 0) for name in self._sensors]
+        self._done = tick_of(boottime_ns())
         self._is_running = True
         try:
             while True:
-                self.next_due_ns = tick * TICK_NS
-                await _until(self.next_due_ns)
-                # When late, each sensor is read once for all of its ticks that have passed.
-                now = max(tick, tick_of(boottime_ns()))
-                self._start(due or self._schedule.due_between(tick - 1, now))
-                due, tick = [], self._schedule.next_tick(now)
+                self._look_ahead()
+                await self._until_due()
+                self._catch_up()
         finally:
             self._is_running = False  # what is read from now on is nobody's
+
+    def set_interval(self, sensor: str, interval_s: float) -> None:
+        """Read a sensor at another interval, from the next tick on and until the end.
+
+        Raises:
+            KeyError: no such sensor.
+        """
+        changed = self._sensors[sensor]
+        if self._is_running:
+            self._catch_up()  # what is due by now is due by the former interval
+        changed.interval_s = interval_s
+        self._schedule.set_interval(sensor, interval_s)
+        if self._is_running:
+            self._look_ahead()
+            _wake(self._wait)
+        self._description_changed()
 
     def is_on_time(self, now_ns: int, grace_s: float) -> bool:
         """Say whether sampling goes on: the next due tick is not long past."""
         return now_ns < self.next_due_ns + grace_s * 1e9
+
+    def _look_ahead(self) -> None:
+        # A start reads every sensor at once, at the first tick.
+        tick = self._done + 1 if self._is_fresh else self._schedule.next_tick(self._done)
+        self.next_due_ns = tick * TICK_NS
+
+    async def _until_due(self) -> None:
+        await asyncio.sleep(0)  # also when late: others must get their turn
+        loop = asyncio.get_running_loop()
+        # The loop's clock stands still in suspend and CLOCK_BOOTTIME does not: long waits are cut.
+        while (left_ns := self.next_due_ns - boottime_ns()) > 0:
+            self._wait = loop.create_future()
+            timer = loop.call_later(min(left_ns / 1e9, _WAIT_S), _wake, self._wait)
+            try:
+                await self._wait
+            finally:
+                timer.cancel()
+
+    def _catch_up(self) -> None:
+        """Begin every read that has become due; each sensor is read once for all of its ticks."""
+        now = tick_of(boottime_ns())
+        if now <= self._done:
+            return
+        if self._is_fresh:
+            due = [Due(name, self._done + 1, 0) for name in self._sensors]
+        else:
+            due = self._schedule.due_between(self._done, now)
+        self._is_fresh, self._done = False, now
+        self._start(due)
 
     def _start(self, due: Sequence[Due]) -> None:
         if not self._may_read(len(due)):
@@ -112,11 +158,9 @@ class Sampler:
         if sensor.channels == self._channels[sensor.name]:
             return
         self._channels[sensor.name] = sensor.channels
-        self._channels_changed()
+        self._description_changed()
 
 
-async def _until(time_ns: int) -> None:
-    await asyncio.sleep(0)  # also when late: others must get their turn
-    # The loop's clock stands still in suspend and CLOCK_BOOTTIME does not, so long waits are cut.
-    while (left_ns := time_ns - boottime_ns()) > 0:
-        await asyncio.sleep(min(left_ns / 1e9, 10.0))
+def _wake(wait: "asyncio.Future[None] | None") -> None:
+    if wait is not None and not wait.done():
+        wait.set_result(None)

@@ -52,15 +52,19 @@ class Schedule:
     """The ticks of all sensors. `intervals_s` maps a sensor's name to its interval."""
 
     def __init__(self, intervals_s: Mapping[str, float]) -> None:
-        self._entries = []
+        self._places: dict[str, tuple[int, int]] = {}
         for name, interval_s in intervals_s.items():
-            interval = interval_ticks(interval_s)
-            self._entries.append((name, interval, offset_ticks(name, interval)))
+            self.set_interval(name, interval_s)
+
+    def set_interval(self, name: str, interval_s: float) -> None:
+        """Read a sensor at another interval from now on; its offset changes with it."""
+        interval = interval_ticks(interval_s)
+        self._places[name] = (interval, offset_ticks(name, interval))
 
     def due_between(self, after: int, upto: int) -> list[Due]:
         """Return the sensors due later than `after`, up to `upto`: once each, at their last tick."""
         found = []
-        for name, interval, offset in self._entries:
+        for name, (interval, offset) in self._places.items():
             last = upto - (upto - offset) % interval
             if last > after:
                 found.append(Due(name, last, (last - after - 1) // interval))
@@ -69,5 +73,6 @@ class Schedule:
     def next_tick(self, after: int) -> int:
         """Return the first tick later than `after` at which any sensor is due."""
         return min(
-            after + 1 + (offset - after - 1) % interval for _, interval, offset in self._entries
+            after + 1 + (offset - after - 1) % interval
+            for interval, offset in self._places.values()
         )

@@ -14,7 +14,7 @@ from device.reader import Outcome, Reader
 from device.sensors import Adapter, Channel, Sample
 from device.settings import ChannelSettings, SensorSettings
 from wire.blocks import Point, bad_points
-from wire.frames import ChannelDescription, SensorDescription
+from wire.bodies import ChannelDescription, SensorDescription
 from wire.readings import Quality
 
 _log = structlog.get_logger()

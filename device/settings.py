@@ -6,7 +6,7 @@ the types cannot say (`problems`) is checked without touching hardware.
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Meta, field
@@ -14,7 +14,9 @@ from msgspec import Meta, field
 from config.addresses import ADDRESS, loopback_problem
 from config.notation import matching
 from config.quantities import duration, size
+from device import outputs
 from device import sensors as drivers
+from device.cipher import cipher_problem
 from service.logs import LogSettings
 from wire.readings import CHANNEL_NAME, CONTROL_CHARACTERS, DEVICE_NAME, SENSOR_NAME
 
@@ -32,8 +34,14 @@ ChannelName = Annotated[str, matching(CHANNEL_NAME, _NAME_WORDS).meta()]
 Label = Annotated[
     str, matching(f"[^{CONTROL_CHARACTERS}]{{1,200}}", "one line of 1 to 200 characters").meta()
 ]
-Interval = Annotated[float, duration("100ms", "1d", step="100ms").meta()]
+OutputName = Annotated[str, matching(SENSOR_NAME, _NAME_WORDS).meta()]
+INTERVAL = duration("100ms", "1d", step="100ms")
+Interval = Annotated[float, INTERVAL.meta()]
 Timeout = Annotated[float, duration("10ms", "1h").meta()]
+AtRisk = Annotated[float, duration("1s", "1h").meta()]
+Transport: TypeAlias = Literal["tcp", "udp"]
+SpoolPolicy: TypeAlias = Literal["frugal", "strict", "memory"]
+CommandName: TypeAlias = Literal["ping", "identify", "read_now", "set_interval"]
 
 
 class Timing(NamedTuple):
@@ -49,6 +57,10 @@ class CollectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     address: Annotated[
         str, ADDRESS.meta(), Meta(description="The collector, as host:port; without a port: 8888.")
     ] = "127.0.0.1:8888"
+    transport: Annotated[
+        Transport,
+        Meta(description="tcp: nothing is lost. udp: best effort, every loss is counted."),
+    ] = "tcp"
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,13 +105,47 @@ class SensorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class SpoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Readings that the collector has not acknowledged yet; they are kept in memory."""
+    """Readings that the collector has not acknowledged yet."""
 
+    policy: Annotated[
+        SpoolPolicy,
+        Meta(
+            description="frugal: the card is written only in an outage. strict: every tick goes to "
+            "the card before it counts. memory: the card is never written."
+        ),
+    ] = "frugal"
+    at_risk_s: Annotated[
+        AtRisk,
+        Meta(description="A power cut during an outage loses at most this much, and says so."),
+    ] = field(name="at_risk", default=10.0)
     max_bytes: Annotated[
         int,
-        size("64KiB", "1GiB").meta(),
-        Meta(description="When it is full sampling stops, and says so."),
-    ] = field(name="max_size", default=8 * 2**20)
+        size("1MiB", "64GiB").meta(),
+        Meta(description="What may wait on the card; when it is full the oldest makes place."),
+    ] = field(name="max_size", default=256 * 2**20)
+
+
+class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One output of this device that the collector may switch; its key is its name."""
+
+    driver: Annotated[str, Meta(description="What switches it: gpiozero:CLASS.")]
+    options: Annotated[
+        dict[str, Any],
+        Meta(description="Handed to the driver, named and measured as its own documentation says."),
+    ] = field(default_factory=dict)
+
+
+class CommandSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the collector may ask of this device; nothing else is done."""
+
+    allow: Annotated[
+        tuple[CommandName, ...],
+        Meta(description="The commands that are obeyed; [] for none of them."),
+    ] = ("ping", "identify", "read_now")
+    outputs: Annotated[
+        dict[OutputName, OutputSettings],
+        Meta(description="What may be switched on and off: to name it here is to allow it."),
+    ] = field(default_factory=dict)
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,6 +162,7 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Meta(min_length=1, description="What is read, at least one; the key is the sensor's name."),
     ]
     spool: SpoolSettings = SpoolSettings()
+    commands: CommandSettings = CommandSettings()
     logs: LogSettings = LogSettings()
 
     def sensor_timing(self, name: str) -> Timing:
@@ -131,10 +178,16 @@ def problems(settings: DeviceSettings) -> Iterator[tuple[tuple[str, ...], str]]:
     """Find what the types cannot say, as (key path, message)."""
     if message := loopback_problem(settings.collector.address):
         yield ("collector", "address"), message
+    if settings.collector.transport == "udp" and (message := cipher_problem()):
+        yield ("collector", "transport"), message
     for name, sensor in settings.sensors.items():
         for option, message in drivers.problems(sensor.driver, sensor.options):
             key = ("driver",) if option is None else ("options", option)
             yield ("sensors", name, *key), message
+    for name, output in settings.commands.outputs.items():
+        for option, message in outputs.problems(output.driver, output.options):
+            key = ("driver",) if option is None else ("options", option)
+            yield ("commands", "outputs", name, *key), message
 
 
 def default_device_name(host_name: str) -> str:

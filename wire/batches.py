@@ -112,6 +112,20 @@ def open_header(sealed: bytes) -> Header:
     return header
 
 
+def place_of(sealed: bytes) -> Place:
+    """Return the place that a damaged batch names.
+
+    Raises:
+        BatchError: it does not even name one.
+    """
+    if len(sealed) < HEADER_BYTES:
+        raise BatchError(f"{len(sealed)} bytes are less than a header")
+    _, _, _, _, epoch, seq, before, *_ = _HEADER.unpack_from(sealed)
+    if not 1 <= seq <= _MAX_NUMBER:
+        raise BatchError(f"damaged batch of seq {seq}")
+    return Place(epoch, seq, before)
+
+
 def open_body(sealed: bytes) -> list[blocks.Block]:
     """Return the blocks of a sealed batch.
 

@@ -20,8 +20,9 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from wire import frames
+from wire.bodies import MAX_TEXT, Body, Bye, ByeReason, Ping, Pong
 from wire.errors import LocalProtocolError, PeerError
-from wire.frames import Body, Bye, ByeReason, FrameReader, FrameType, Ping, Pong
+from wire.frames import FrameReader, FrameType
 
 GREETING_S = 5.0
 PING_AFTER_S = 5.0
@@ -68,7 +69,7 @@ class Conversation:
                 self._heard_s = now_s
                 self._collect(events, kind, body)
         except PeerError as error:
-            events.append(self.bye(ByeReason.PROTOCOL_ERROR, str(error)[:200]))
+            events.append(self.bye(ByeReason.PROTOCOL_ERROR, str(error)))
         return events
 
     def receive_end(self, why: str = "") -> list[Event]:
@@ -113,6 +114,7 @@ class Conversation:
 
     def bye(self, reason: str, detail: str = "", retry_after_s: float = 0.0) -> Closed:
         """End the session from this side: queue BYE, and return the event to act on."""
+        detail = detail[:MAX_TEXT]
         if self.state is not State.CLOSED:
             self._send(Bye(reason, retry_after_s, detail))
             self.state = State.CLOSED
@@ -130,14 +132,17 @@ class Conversation:
         elif isinstance(body, Bye):
             self.state = State.CLOSED
             events.append(Closed(body.reason, body.detail, body.retry_after_s, by_peer=True))
-        elif not isinstance(body, Pong):
-            events.append(self._take(kind, body))
+        elif isinstance(body, Pong):
+            if body.token:  # it answers a question; the others only say that the peer lives
+                events.append(body)
+        elif (event := self._take(kind, body)) is not None:
+            events.append(event)
 
     def _take_batch(self, sealed: bytes) -> Event:
         raise PeerError(f"BATCH of {len(sealed)} bytes: this end takes none")
 
-    def _take(self, kind: FrameType, body: Body) -> Event:
-        """Say what a frame means at this point, or raise PeerError."""
+    def _take(self, kind: FrameType, body: Body) -> Event | None:
+        """Say what a frame means at this point, None where more has to come, or raise PeerError."""
         raise NotImplementedError
 
     def _open(self) -> None:

@@ -2,17 +2,17 @@
 
     u32 length of the body, little-endian | u8 type | body
 
-The body of BATCH is a sealed batch (wire.batches); every other body is one MessagePack map with the
-fields of the Struct below. Unknown fields are ignored, so that a later version may add some; an
+The body of BATCH is a sealed batch (wire.batches); every other body is a Struct of wire.bodies. An
 unknown type, a length over the limit or a body of another shape ends the session.
 """
 
 import struct
 from enum import IntEnum
-from typing import Annotated
 
 import msgspec
 
+from wire import bodies
+from wire.bodies import Body
 from wire.errors import PeerError
 
 VERSION = 1
@@ -34,156 +34,37 @@ class FrameType(IntEnum):
     MARKS = 7
     BATCH = 8
     GAP = 9
+    END = 10
     ACK = 11
+    REJECT = 12
+    COMMAND = 13
+    RESULT = 14
     PING = 16
     PONG = 17
     BYE = 18
+    OPEN_DATAGRAMS = 19
+    DATAGRAM_KEY = 20
+    REPORT = 21
 
-
-class ByeReason:
-    """Why an end says BYE: the word that travels, and that logs and status show."""
-
-    STOPPING = "stopping"
-    REPLACED = "replaced"
-    HOLE = "hole"
-    PROTOCOL_ERROR = "protocol_error"
-    UNSUPPORTED_VERSION = "unsupported_version"
-    NOT_ACCEPTED = "not_accepted"
-    SILENCE = "silence"
-    OVERLOADED = "overloaded"
-
-
-_Epoch = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
-_Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-_Name = Annotated[str, msgspec.Meta(max_length=64)]
-_Unit = Annotated[str, msgspec.Meta(max_length=16)]
-_Text = Annotated[str, msgspec.Meta(max_length=200)]
-
-
-class Hello(msgspec.Struct, frozen=True):
-    """HELLO, device: who I am, and the versions of this contract I speak."""
-
-    device: _Name
-    lowest_version: Annotated[int, msgspec.Meta(ge=0, le=255)]
-    highest_version: Annotated[int, msgspec.Meta(ge=0, le=255)]
-    agent: _Text = ""
-
-
-class Ready(msgspec.Struct, frozen=True):
-    """READY, collector: you are in; we speak `version`."""
-
-    version: int
-    collector: _Text = ""
-
-
-class ChannelDescription(msgspec.Struct, frozen=True):
-    """What is fixed about one series of a device."""
-
-    name: _Name
-    unit: _Unit = ""
-    quantity: _Name = ""
-    decimals: Annotated[int, msgspec.Meta(ge=0, le=17)] | None = None
-    label: _Text | None = None
-
-
-class SensorDescription(msgspec.Struct, frozen=True):
-    """What is fixed about one sensor; `interval_s` is how often it is read."""
-
-    name: _Name
-    driver: _Text
-    interval_s: Annotated[float, msgspec.Meta(gt=0, le=1e9)]
-    channels: list[ChannelDescription]
-    event_driven: bool = False
-    label: _Text | None = None
-
-
-class Describe(msgspec.Struct, frozen=True):
-    """DESCRIBE, device: all its sensors, at start and at each change."""
-
-    sensors: list[SensorDescription]
-    label: _Text | None = None
-
-
-class Held(msgspec.Struct, frozen=True):
-    """One epoch of which the device still holds batches, from `lowest_seq` on."""
-
-    epoch: _Epoch
-    boot_id: _Epoch
-    lowest_seq: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-
-
-class Hold(msgspec.Struct, frozen=True):
-    """HOLD, device: every epoch it holds."""
-
-    epochs: list[Held]
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """The highest seq of an epoch that is committed; 0 for an epoch never heard of."""
-
-    epoch: _Epoch
-    mark: _Number
-
-
-class Marks(msgspec.Struct, frozen=True):
-    """MARKS, collector: the answer to HOLD, an entry for each epoch it names."""
-
-    marks: list[Mark]
-
-
-class Gap(msgspec.Struct, frozen=True):
-    """GAP, device: the batches `first_seq` to `last_seq` will not come, and why.
-
-    `readings` is how many were in them, None where nobody knows.
-    """
-
-    epoch: _Epoch
-    first_seq: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-    last_seq: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-    reason: _Name
-    readings: _Number | None = None
-
-
-class Ack(msgspec.Struct, frozen=True):
-    """ACK, collector: every batch of `epoch` up to `mark` is committed to the store."""
-
-    epoch: _Epoch
-    mark: _Number
-
-
-class Ping(msgspec.Struct, frozen=True):
-    """PING, either end: answer with a PONG of the same token."""
-
-    token: _Number = 0
-
-
-class Pong(msgspec.Struct, frozen=True):
-    """PONG, either end: the answer to a PING."""
-
-    token: _Number = 0
-
-
-class Bye(msgspec.Struct, frozen=True):
-    """BYE, either end: I close now. `retry_after_s`: not again before; `detail`: for people."""
-
-    reason: _Name
-    retry_after_s: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 0.0
-    detail: _Text = ""
-
-
-Body = Hello | Ready | Describe | Hold | Marks | Gap | Ack | Ping | Pong | Bye
 
 BODIES: dict[FrameType, type[Body]] = {
-    FrameType.HELLO: Hello,
-    FrameType.READY: Ready,
-    FrameType.DESCRIBE: Describe,
-    FrameType.HOLD: Hold,
-    FrameType.MARKS: Marks,
-    FrameType.GAP: Gap,
-    FrameType.ACK: Ack,
-    FrameType.PING: Ping,
-    FrameType.PONG: Pong,
-    FrameType.BYE: Bye,
+    FrameType.HELLO: bodies.Hello,
+    FrameType.READY: bodies.Ready,
+    FrameType.DESCRIBE: bodies.Describe,
+    FrameType.HOLD: bodies.Hold,
+    FrameType.MARKS: bodies.Marks,
+    FrameType.GAP: bodies.Gap,
+    FrameType.END: bodies.End,
+    FrameType.ACK: bodies.Ack,
+    FrameType.REJECT: bodies.Reject,
+    FrameType.COMMAND: bodies.Command,
+    FrameType.RESULT: bodies.Result,
+    FrameType.PING: bodies.Ping,
+    FrameType.PONG: bodies.Pong,
+    FrameType.BYE: bodies.Bye,
+    FrameType.OPEN_DATAGRAMS: bodies.OpenDatagrams,
+    FrameType.DATAGRAM_KEY: bodies.DatagramKey,
+    FrameType.REPORT: bodies.Report,
 }
 
 _encoder = msgspec.msgpack.Encoder()

@@ -57,7 +57,7 @@ def open_reader(settings: "CollectorSettings") -> "Iterator[Reader]":
     reader = Reader(store_file(settings))
     try:
         yield reader
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise StoreError(unreadable(reader.path, error)) from None
     finally:
         reader.close()

@@ -1,6 +1,7 @@
 """telegauge-collector status: how the collector and each device are doing."""
 
 import argparse
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,15 @@ from service import control, folders, table
 from service.cli import add_json, to_json
 
 if TYPE_CHECKING:
-    from collector.report import DeviceStatus, Status
+    from collector.report import DeviceStatus, Space, Status
 
-HELP = "say how the collector and each device are doing"
+HELP = "say how the collector and each device are doing, and what is missing"
 _ANSWER_WITHIN_S = 10.0
+_DUPLICATE = (
+    "duplicate!: two devices take turns under this name, perhaps by a copied card: give one of\n"
+    "them another `name:` in its device.yaml"
+)
+_AT_LEAST = "+: at least; of some gaps nobody knows how many readings they had"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         status = control.ask_for(Status, socket, "status", _ANSWER_WITHIN_S)
     except control.NotRunning:
         with open_reader(settings) as reader:
-            status = stored_status(reader)
+            status = stored_status(reader, settings.store.min_free_bytes)
     if options.json:
         print(to_json(status))
     else:
@@ -39,27 +45,92 @@ def run(options: argparse.Namespace) -> int:
     return 0 if status.running else 1
 
 
-def _lines(status: "Status", zone: tzinfo) -> list[str]:
-    size = f"store {status.store}, {status.store_bytes / 2**20:.1f} MiB"
+def _lines(status: "Status", zone: tzinfo) -> Iterator[str]:
     if status.running:
-        first = f"running for {status.uptime_s:.0f} s, listening on {status.listen}"
-        second = f"{status.sessions} sessions, {status.pending_bytes} bytes wait for the store"
+        yield f"running for {status.uptime_s:.0f} s, listening on {status.listen}"
+        yield f"{status.sessions} sessions, {status.pending_bytes} bytes wait for the store"
     else:
-        first, second = "the collector is not running", "what follows is from the store"
-    heads = ("DEVICE", "STATE", ">READINGS", ">GAPS", "LAST HEARD", "LABEL")
-    rows = [_row(device, zone) for device in status.devices]
-    return [first, second, size, "", *table.lines(heads, rows)]
+        yield from ("the collector is not running", "what follows is from the store")
+    yield f"store {status.store}, {_size(status.store_bytes)}"
+    if status.space is not None:
+        yield _space(status.space)
+    yield ""
+    yield from _devices(status.devices, zone)
+    yield from _missing([each for each in status.devices if each.loss.gaps], zone)
+    yield from _datagrams(status.devices)
 
 
-def _row(device: "DeviceStatus", zone: tzinfo) -> tuple[str, ...]:
+def _space(space: "Space") -> str:
+    from config.quantities import format_size
+
+    floor = format_size(space.min_free_bytes)
+    if space.free_bytes is None:
+        return f"free space not known, {floor} wanted (store.min_free)"
+    free = f"{_size(space.free_bytes)} free, {floor} wanted (store.min_free)"
+    return f"{free}: TOO LITTLE, nothing is accepted" if space.is_low else free
+
+
+def _size(size_bytes: int) -> str:
+    """Return a size as people say it; `config.quantities` says it exactly."""
+    in_gib = size_bytes >= 2**30
+    return f"{size_bytes / 2**30:.1f} GiB" if in_gib else f"{size_bytes / 2**20:.1f} MiB"
+
+
+def _devices(devices: "Sequence[DeviceStatus]", zone: tzinfo) -> list[str]:
+    heads = ("DEVICE", "STATE", ">READINGS", ">LOST", ">GAPS", "LAST HEARD", "LABEL")
+    lines = table.lines(heads, [_device(each, zone) for each in devices])
+    return [*lines, _DUPLICATE] if any(each.duplicate_identity for each in devices) else lines
+
+
+def _device(device: "DeviceStatus", zone: tzinfo) -> tuple[str, ...]:
     from collector.times import told
 
     states = {None: "unknown", True: "connected", False: "away"}
     return (
         device.device,
-        states[device.connected],
+        "duplicate!" if device.duplicate_identity else states[device.connected],
         str(device.readings),
-        str(device.gaps),
+        _lost(device.loss.lost_readings, device.loss.uncounted_gaps),
+        str(device.loss.gaps),
         told(device.heard_ns, zone) if device.heard_ns else "never",
         device.label or "",
     )
+
+
+def _missing(devices: "Sequence[DeviceStatus]", zone: tzinfo) -> Iterator[str]:
+    """Say of the devices that lack something when that was, and why."""
+    if not devices:
+        return
+    heads = ("MISSING OF", ">LOST IN 24 H", ">GAPS IN 24 H", "LATEST GAP", "REASON")
+    yield ""
+    yield from table.lines(heads, [_missing_of(each, zone) for each in devices])
+    if any(each.loss.uncounted_gaps for each in devices):
+        yield _AT_LEAST
+    yield "telegauge-collector gaps shows each of them"
+
+
+def _missing_of(device: "DeviceStatus", zone: tzinfo) -> tuple[str, ...]:
+    from collector.times import told
+    from config.problems import shown
+
+    loss = device.loss
+    return (
+        device.device,
+        _lost(loss.recent_lost_readings, loss.recent_uncounted_gaps),
+        str(loss.recent_gaps),
+        "unknown" if loss.latest_ns is None else told(loss.latest_ns, zone),
+        shown(loss.latest_reason or ""),
+    )
+
+
+def _datagrams(devices: "Sequence[DeviceStatus]") -> Iterator[str]:
+    some = [(each.device, each.datagrams) for each in devices if each.datagrams is not None]
+    if not some:
+        return
+    rows = [(device, str(each.received), str(each.missing)) for device, each in some]
+    yield ""
+    yield from table.lines(("DATAGRAMS OF", ">RECEIVED", ">MISSING"), rows)
+
+
+def _lost(readings: int, uncounted_gaps: int) -> str:
+    return f"{readings}+" if uncounted_gaps else str(readings)

@@ -6,6 +6,17 @@ Everything else in this package is behind them.
 
 from collector.errors import StoreError
 from collector.store.reader import BatchRow, DeviceRow, Reader, SeriesRow
-from collector.store.writer import Stored, Writer
+from collector.store.requests import Holding, Rejected, Stored
+from collector.store.writer import Writer
 
-__all__ = ["BatchRow", "DeviceRow", "Reader", "SeriesRow", "StoreError", "Stored", "Writer"]
+__all__ = [
+    "BatchRow",
+    "DeviceRow",
+    "Holding",
+    "Reader",
+    "Rejected",
+    "SeriesRow",
+    "StoreError",
+    "Stored",
+    "Writer",
+]

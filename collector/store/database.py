@@ -6,6 +6,8 @@ SQLite in WAL mode with synchronous=FULL: a committed transaction survives kill 
 
 import os
 import sqlite3
+import time
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -13,19 +15,24 @@ from pathlib import Path
 import structlog
 
 from collector.errors import StoreError
+from collector.store.migrations import migrate
+from collector.store.soundness import check_epochs, check_file, check_schema, is_damage
+from collector.store.stamp import settle_stamp
+
+__all__ = ["is_damage", "open_for_reading", "open_for_writing", "set_aside", "unreadable"]
 
 _log = structlog.get_logger()
 
 FILE_NAME = "telegauge.db"
-VERSION = 1
+VERSION = 2
 _BUSY_TIMEOUT_S = 10.0
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-# A small store is checked whole at each start; a large one where it is touched, and at commit.
-_CHECK_UP_TO_BYTES = 64 * 1024 * 1024
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Open the store, making it where there is none; a damaged one is set aside, loudly.
+
+    One of an earlier version is brought up to date. One that comes from a backup records what was
+    lost since.
 
     The connection may move to another thread, where it must then stay.
 
@@ -35,16 +42,11 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     _check_permission(path)
     try:
         return _open(path)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if not is_damage(error):
             raise StoreError(f"{path}: cannot be opened: {error}") from None
     set_aside(path)
     return _open(path)
-
-
-def is_damage(error: Exception) -> bool:
-    """Say whether an error means that the file itself is damaged."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def set_aside(path: Path) -> None:
@@ -63,7 +65,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """Open the store for questions, while a collector writes to it or not.
 
     Raises:
-        StoreError: there is none, it may not be read, or a newer program made it.
+        StoreError: there is none, it may not be read, or a program of another version made it.
     """
     _check_readable(path)
     try:
@@ -73,9 +75,15 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise StoreError(unreadable(path, error)) from None
     try:
-        if _check_version(path, database) == 0:
+        version = _check_version(path, database)
+        if version == 0:
             raise StoreError(_no_store(path))
-    except sqlite3.Error as error:
+        if version < VERSION:
+            raise StoreError(
+                f"{path}: made by an older telegauge-collector (store version {version}, this "
+                f"program reads {VERSION}). Start telegauge-collector: it brings it up to date"
+            )
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         database.close()
         raise StoreError(unreadable(path, error)) from None
     except StoreError:
@@ -84,7 +92,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     return database
 
 
-def unreadable(path: Path, error: sqlite3.Error) -> str:
+def unreadable(path: Path, error: Exception) -> str:
     """Say what a question that failed means, and what to do."""
     what_to_do = (
         ". Restart telegauge-collector: it sets a damaged store aside and begins a new one, a large one"
@@ -104,10 +112,17 @@ def _open(path: Path) -> sqlite3.Connection:
         database.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = OFF;"
         )
-        if _check_version(path, database) == 0:
+        version = _check_version(path, database)
+        if version == 0:
             _create(database)
-        if path.stat().st_size <= _CHECK_UP_TO_BYTES:
-            _check_sound(database)
+        check_file(path, database)
+        if 0 < version < VERSION:
+            migrate(database, version, VERSION)
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            _create(fresh)
+            check_schema(database, fresh)
+        check_epochs(database)
+        settle_stamp(path, database, time.time_ns())
     except BaseException:
         database.close()
         raise
@@ -127,14 +142,6 @@ def _check_version(path: Path, database: sqlite3.Connection) -> int:
             f"knows {VERSION}). Install that version again, or name another store.folder"
         )
     return int(version)
-
-
-def _check_sound(database: sqlite3.Connection) -> None:
-    (word,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    if word != "ok":
-        error = sqlite3.DatabaseError(word)
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
 
 
 def _no_store(path: Path) -> str:

@@ -14,6 +14,8 @@ from wire.readings import series_name
 
 # What `after` returns at once: 16 MiB at most.
 _AFTER_ROWS = 256
+# Damage can make a number of it: then it is no batch, and counted as one that cannot be read.
+_SEALED = "CAST(sealed AS BLOB)"
 
 
 class DeviceRow(NamedTuple):
@@ -24,7 +26,40 @@ class DeviceRow(NamedTuple):
     label: str | None
     readings: int
     heard_ns: int | None
+
+
+class GapRow(NamedTuple):
+    """What is missing of a device, and why; times are UTC, ns. None: nobody knows."""
+
+    device: str
+    epoch: bytes | None
+    first_seq: int | None
+    last_seq: int | None
+    readings: int | None
+    from_ns: int | None
+    to_ns: int | None
+    reason: str
+    recorded_ns: int
+
+
+class LossRow(NamedTuple):
+    """All gaps of a device together; those of which nobody knows the readings are `uncounted`."""
+
     gaps: int
+    uncounted_gaps: int
+    lost_readings: int
+    recent_gaps: int
+    recent_uncounted_gaps: int
+    recent_lost_readings: int
+    latest_ns: int
+    latest_reason: str
+
+
+class DatagramRow(NamedTuple):
+    """How many datagrams of a device came, and how many of those that are known of did not."""
+
+    received: int
+    missing: int
 
 
 class SeriesRow(NamedTuple):
@@ -74,8 +109,8 @@ class Reader:
         rows = self._database.execute(
             "SELECT id, name, label,"
             " (SELECT ifnull(sum(readings), 0) FROM epoch WHERE device = device.id),"
-            " (SELECT max(heard_ns) FROM epoch WHERE device = device.id),"
-            " (SELECT count(*) FROM gap WHERE device = device.id) FROM device ORDER BY name"
+            " (SELECT max(heard_ns) FROM epoch WHERE device = device.id)"
+            " FROM device ORDER BY name"
         )
         wanted, slash, _ = pattern.partition("/")
         if not slash or "[" in wanted:  # `*` matches a slash too, and so may `[...]`
@@ -93,11 +128,51 @@ class Reader:
         found = [SeriesRow(series_name(row[2], row[0], row[1]), *row[2:]) for row in rows]
         return [series for series in found if fnmatchcase(series.name, pattern)]
 
+    def gaps(self, pattern: str, start_ns: int, end_ns: int) -> list[GapRow]:
+        """Return what is missing of the devices whose name a shell glob matches, in order of time.
+
+        Left out is what surely lies outside of `start_ns` up to before `end_ns`; where a gap begins
+        or ends nobody knows, it may lie within.
+        """
+        rows = self._database.execute(
+            "SELECT device.name, epoch.epoch, first_seq, last_seq,"
+            " iif(last_seq IS NULL, NULL, gap.readings), from_ns, to_ns, reason, recorded_ns"
+            " FROM gap JOIN device ON device.id = gap.device"
+            " LEFT JOIN epoch ON epoch.id = gap.epoch"
+            " WHERE ifnull(from_ns < ?, TRUE) AND ifnull(to_ns >= ?, TRUE)"
+            " ORDER BY coalesce(from_ns, to_ns, recorded_ns), gap.id",
+            (end_ns, start_ns),
+        )
+        return [GapRow(*row) for row in rows if fnmatchcase(row[0], pattern)]
+
+    def losses(self, since_ns: int) -> dict[int, LossRow]:
+        """Return the gaps of each device that has any, by its id; recent are those after `since_ns`."""
+        # total(), since sum() fails on what a device may claim; the reason is that of the row
+        # which has the max(): sqlite.org/lang_select.html#bareagg
+        rows = self._database.execute(
+            "SELECT device, count(*), sum(counted IS NULL), CAST(total(counted) AS INTEGER),"
+            " sum(recent), sum(recent AND counted IS NULL),"
+            " CAST(total(iif(recent, counted, NULL)) AS INTEGER), max(at_ns), reason"
+            " FROM (SELECT device, iif(last_seq IS NULL, NULL, readings) AS counted, reason,"
+            " ifnull(to_ns, recorded_ns) AS at_ns, ifnull(to_ns, recorded_ns) >= ? AS recent"
+            " FROM gap) GROUP BY device",
+            (since_ns,),
+        )
+        return {device: LossRow(*row) for device, *row in rows}
+
+    def datagrams(self) -> dict[int, DatagramRow]:
+        """Return what came of the datagrams of each device that ever sent any, by its id."""
+        rows = self._database.execute(
+            "SELECT device, sum(batches), CAST(total(mark - batches) AS INTEGER) FROM epoch"
+            " WHERE datagrams = 1 GROUP BY device"
+        )
+        return {device: DatagramRow(*row) for device, *row in rows}
+
     def between(self, device: DeviceRow, start_ns: int, end_ns: int) -> Iterator[BatchRow]:
         """Give the rows of a device that have readings from `start_ns` up to before `end_ns`."""
         rows = self._database.execute(
-            "SELECT id, to_ns, sealed FROM batch WHERE device = ? AND to_ns >= ? AND from_ns < ?"
-            " ORDER BY to_ns",
+            f"SELECT id, to_ns, {_SEALED} FROM batch"  # noqa: S608 - ours
+            " WHERE device = ? AND to_ns >= ? AND from_ns < ? ORDER BY to_ns",
             (device.id, start_ns, end_ns),
         )
         return (BatchRow(row[0], device.name, *row[1:]) for row in rows)
@@ -105,7 +180,8 @@ class Reader:
     def newest(self, device: DeviceRow) -> Iterator[BatchRow]:
         """Give the rows of a device, those with the latest readings first."""
         rows = self._database.execute(
-            "SELECT id, to_ns, sealed FROM batch WHERE device = ? ORDER BY to_ns DESC",
+            f"SELECT id, to_ns, {_SEALED} FROM batch"  # noqa: S608 - ours
+            " WHERE device = ? ORDER BY to_ns DESC",
             (device.id,),
         )
         return (BatchRow(row[0], device.name, *row[1:]) for row in rows)
@@ -117,7 +193,7 @@ class Reader:
         that was stopped, would keep the collector from ever checkpointing.
         """
         rows = self._database.execute(
-            "SELECT batch.id, device.name, to_ns, sealed FROM batch"
+            f"SELECT batch.id, device.name, to_ns, {_SEALED} FROM batch"  # noqa: S608 - ours
             " JOIN device ON device.id = device WHERE batch.id > ? ORDER BY batch.id LIMIT ?",
             (row_id, _AFTER_ROWS),
         )

@@ -1,4 +1,4 @@
--- The store, version 1. Times are UTC, nanoseconds since 1970, unless they say otherwise.
+-- The store, version 2. Times are UTC, nanoseconds since 1970, unless they say otherwise.
 
 CREATE TABLE device (
     id              INTEGER PRIMARY KEY,
@@ -10,14 +10,24 @@ CREATE TABLE device (
 -- One row for each unbroken line of batches; never deleted, since it is what keeps a batch that is
 -- sent again from being stored again.
 CREATE TABLE epoch (
-    id        INTEGER PRIMARY KEY,
-    device    INTEGER NOT NULL REFERENCES device,
-    epoch     BLOB NOT NULL,             -- 16 bytes
-    mark      INTEGER NOT NULL,          -- highest seq committed
-    readings  INTEGER NOT NULL,          -- stored of this epoch
-    heard_ns  INTEGER NOT NULL,          -- when the mark last moved, by the collector's clock
+    id         INTEGER PRIMARY KEY,
+    device     INTEGER NOT NULL REFERENCES device,
+    epoch      BLOB NOT NULL,             -- 16 bytes
+    datagrams  INTEGER NOT NULL,          -- 1: its batches come as datagrams, holes are expected
+    boot_id    BLOB,                      -- 16 bytes; NULL: not told
+    began_ns   INTEGER,                   -- when it began, and
+    offset_ns  INTEGER,                   -- UTC - CLOCK_BOOTTIME of its boot, both by the device's clock
+    mark       INTEGER NOT NULL,          -- highest seq committed; of datagrams: highest known of
+    batches    INTEGER NOT NULL,          -- stored of this epoch,
+    readings   INTEGER NOT NULL,          -- and how many readings they held
+    counted    INTEGER,                   -- readings up to the mark, stored or not; NULL: not known
+    last_ns    INTEGER,                   -- time of the latest reading stored
+    heard_ns   INTEGER NOT NULL,          -- when the mark last moved, by the collector's clock
+    ended      TEXT,                      -- why it ended; NULL: it has not, as far as is known
+    checksum   INTEGER NOT NULL,          -- CRC-32 of what decides whether a batch is new: soundness.py
     UNIQUE (device, epoch)
 );
+CREATE INDEX epoch_open ON epoch (device) WHERE ended IS NULL;
 
 -- What a device says of its series; batches describe themselves and do not need it.
 CREATE TABLE series (
@@ -49,15 +59,31 @@ CREATE TABLE batch (
 );
 CREATE INDEX batch_time ON batch (device, to_ns, from_ns);
 
+-- What is missing, and why. It concerns all series of the device. The numbers say which kind it is:
+--   first_seq to last_seq   batches that will not come; of a datagram epoch: some of those
+--   first_seq, NULL         the tail of an epoch: whatever came from first_seq on is lost, nobody
+--                           knows how much; at most one an epoch; it goes where the epoch goes on
+--   0, 0                    the device lost its spool before this epoch, nobody knows how much
+--   epoch NULL              the collector lost a span of time: its store is from a backup
 CREATE TABLE gap (
     id           INTEGER PRIMARY KEY,
     device       INTEGER NOT NULL REFERENCES device,
-    epoch        INTEGER NOT NULL REFERENCES epoch,
-    first_seq    INTEGER NOT NULL,
-    last_seq     INTEGER NOT NULL,
-    readings     INTEGER,                -- NULL: nobody knows
+    epoch        INTEGER REFERENCES epoch,  -- NULL: of no epoch, but of a span of time
+    first_seq    INTEGER,
+    last_seq     INTEGER,                   -- NULL: nobody knows how many batches there were
+    before       INTEGER,                   -- readings of the epoch before it; NULL: not known
+    readings     INTEGER,                   -- readings in it; NULL: nobody knows how many
+    from_ns      INTEGER,                   -- no later than the first reading that is missing, and
+    to_ns        INTEGER,                   -- no earlier than the last; NULL: not known
     reason       TEXT NOT NULL,
     recorded_ns  INTEGER NOT NULL
 );
+CREATE INDEX gap_epoch ON gap (epoch);
 
-PRAGMA user_version = 1;
+-- In a copy that `backup` made: when it was taken. The first collector that opens it for writing
+-- records what has come since as gaps, and takes the row away.
+CREATE TABLE backup_stamp (
+    taken_ns  INTEGER NOT NULL
+);
+
+PRAGMA user_version = 2;

@@ -1,8 +1,9 @@
 """telegauge-device run: the agent itself."""
 
 import argparse
+from contextlib import ExitStack
 
-from device.commands import runtime_folder, settings_of
+from device.commands import PROGRAM, runtime_folder, settings_of
 
 HELP = "read the sensors and send their readings, until stopped"
 
@@ -17,13 +18,13 @@ def run(options: argparse.Namespace) -> int:
 
     import asyncio
 
-    from device.agent import Agent
+    from device.agent import run_agent
     from service import folders, logs
 
-    async def main() -> None:
-        await Agent(settings, runtime_folder()).run()
-
-    with folders.owned(runtime_folder()):
+    runtime, state = runtime_folder(), folders.state_folder(PROGRAM)
+    with ExitStack() as stack:
+        for folder in dict.fromkeys((runtime, state)):
+            stack.enter_context(folders.owned(folder))
         logs.configure(settings.logs)
-        asyncio.run(main())
+        asyncio.run(run_agent(settings, runtime, state))
     return 0

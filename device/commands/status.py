@@ -9,7 +9,8 @@ from service.cli import add_json, to_json
 from wire.readings import in_words
 
 if TYPE_CHECKING:
-    from device.answers import SensorStatus, Status
+    from device.answers import DatagramStatus, SensorStatus, Status
+    from device.spool_status import SpoolStatus
 
 HELP = "say how the running agent is doing"
 _ANSWER_WITHIN_S = 10.0
@@ -32,20 +33,97 @@ def run(options: argparse.Namespace) -> int:
 def _lines(status: "Status") -> list[str]:
     why = f" ({status.last_end})" if status.last_end else ""
     soon = f", next try in {status.next_try_s:.0f} s" if status.next_try_s is not None else ""
-    full = ["sampling stands still: the spool is full"] if status.spool_full else []
     return [
-        f"{status.device}: running for {status.uptime_s:.0f} s",
+        f"{status.device}: running for {_long(status.uptime_s)}",
         f"link {status.link} to {status.collector}{why}{soon}",
-        *full,
-        f"readings: {status.accepted_readings} accepted, {status.acknowledged_readings} "
-        f"acknowledged, {status.held_readings} waiting "
-        f"({status.held_bytes} of {status.max_bytes} bytes), {status.skipped_reads} reads skipped",
+        _readings(status),
+        *_datagram_lines(status.datagrams),
+        *_spool_lines(status.spool),
         "",
         *table.lines(
             ("SENSOR", ">INTERVAL", ">READS", ">FAILED", "LAST", ">TOOK", "DETAIL"),
             map(_row, status.sensors),
         ),
     ]
+
+
+def _readings(status: "Status") -> str:
+    of_before = status.acknowledged_readings > status.accepted_readings
+    return (
+        f"readings: {status.accepted_readings} accepted, {status.acknowledged_readings} acknowledged"
+        f"{' (some of earlier runs)' if of_before else ''}, {status.skipped_reads} reads skipped"
+    )
+
+
+def _datagram_lines(datagrams: "DatagramStatus | None") -> list[str]:
+    if datagrams is None:
+        return []
+    said = (
+        "the collector has not reported yet"
+        if datagrams.received is None
+        else f"in this session the collector has {datagrams.received} and misses {datagrams.missing}"
+    )
+    return [f"datagrams: {datagrams.sent} sent, {datagrams.failed} could not be sent; {said}"]
+
+
+def _spool_lines(spool: "SpoolStatus") -> list[str]:
+    room = "" if spool.room_s is None else f", room for {_long(spool.room_s)} offline at this rate"
+    lines = [
+        f"spool ({spool.policy}): {spool.held_readings} readings waiting, "
+        f"{_size(spool.held_bytes)} of {_size(spool.max_bytes)}{room}",
+        _risk(spool),
+    ]
+    if spool.written_bytes is not None:
+        lines.append(f"written to disk since the start: {_size(spool.written_bytes)}")
+    return lines + _troubles(spool)
+
+
+def _risk(spool: "SpoolStatus") -> str:
+    if not spool.at_risk_readings:
+        return "a power cut now would lose nothing"
+    loss = f"a power cut now would lose {spool.at_risk_readings} readings"
+    if spool.policy == "memory":
+        return f"{loss}: this policy keeps nothing on the card"
+    return f"{loss}, of the last {spool.at_risk_s:.1f} s (`at_risk` is {spool.at_risk_limit_s:g} s)"
+
+
+def _troubles(spool: "SpoolStatus") -> list[str]:
+    """What somebody should look at; nothing, most of the time."""
+    lines = []
+    if spool.dropped_readings:
+        lines.append(
+            f"! no room: {spool.dropped_readings} of the oldest readings were dropped; the collector "
+            "is told which"
+        )
+    if spool.refused_readings:
+        lines.append(f"! no room even so: {spool.refused_readings} new readings were not taken")
+    if spool.full:
+        lines.append("! nothing can be kept now: no sensor is read until there is room")
+    if spool.card_error:
+        lines.append(
+            f"! the card does not work ({spool.card_error}): what is read is kept in memory only"
+        )
+    if spool.others_epochs:
+        lines.append(
+            f"! readings of {spool.others_epochs} earlier runs were begun to be sent under another "
+            "`name:`; they are kept, and sent once it is that again"
+        )
+    return lines
+
+
+def _size(size_bytes: int) -> str:
+    if size_bytes < 2**10:
+        return f"{size_bytes} bytes"
+    if size_bytes < 2**20:
+        return f"{size_bytes / 2**10:.1f} KiB"
+    return f"{size_bytes / 2**20:.1f} MiB"
+
+
+def _long(seconds: float) -> str:
+    for unit_s, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _row(sensor: "SensorStatus") -> tuple[str, ...]:

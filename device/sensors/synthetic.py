@@ -1,10 +1,13 @@
 """Driver `synthetic:KIND`: sensors without hardware, for demos, load and fault tests.
 
 Owns the kinds and their options; what each kind gives is in `shapes`. With `ledger: FILE` every read
-writes what it gives, so that a test can tell what the sensor produced whatever died afterwards.
+writes what it gives and when, so that a test can tell what the sensor produced whatever died
+afterwards. Reads are then numbered on behind the last one in the ledger, so that a counter gives no
+value twice over restarts of the program.
 """
 
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +20,7 @@ from device.sensors.shapes import Counter, Shape, Sine, Step, Stuck, Walk
 
 _LARGE = 1e12  # values stay finite, and keep three decimals
 _UNIT_BYTES = 16  # what the wire has room for
+_LEDGER_TAIL_BYTES = 4096  # more than its longest line
 
 
 def _number(name: str, default: float) -> Option:
@@ -85,13 +89,15 @@ def make(argument: str | None, options: Mapping[str, Any]) -> "Synthetic":
 class Synthetic:
     """A sensor of any kind.
 
-    Reads are numbered from 1 over the adapter's life, failed ones too.
+    Reads are numbered from 1 over the adapter's life, failed ones too; with a ledger they go on
+    behind what it holds when it is opened.
 
     Args:
         shape: gives the values.
         channels: how many; one is `value`, more are `value_1`, `value_2` ...
         unit: of all channels.
-        ledger: a file that gets a line `n channel value` a sample, before `read` returns it.
+        ledger: a file that gets a line `n channel value boottime_ns` a sample, before `read` returns
+            it: the number of the read, the value, and CLOCK_BOOTTIME when it was given.
         every: of so many reads the last fails; 0: none does.
         delay: how long a read takes, in seconds; `close`, from another thread, ends it at once.
     """
@@ -116,9 +122,9 @@ class Synthetic:
         self._reads = 0
 
     def open(self) -> None:
-        """Open the ledger, if there is one."""
+        """Open the ledger, if there is one, and count on behind it."""
         if self._ledger:
-            self._ledger.open()
+            self._reads = max(self._reads, self._ledger.open())
         self._is_closed.clear()
 
     def read(self) -> list[Sample]:
@@ -132,13 +138,14 @@ class Synthetic:
         self._reads += 1
         if self._every and self._reads % self._every == 0:
             raise SensorError(f"read {self._reads} fails, as asked by `every: {self._every}`")
-        values = self._shape.values(self._reads, _boottime_s(), len(self.channels))
+        now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        values = self._shape.values(self._reads, now_ns / 1e9, len(self.channels))
         samples = [
             Sample(channel.name, value, channel.unit)
             for channel, value in zip(self.channels, values, strict=True)
         ]
         if self._ledger:
-            self._ledger.write(self._reads, samples)
+            self._ledger.write(self._reads, samples, now_ns)
         return samples
 
     def close(self) -> None:
@@ -155,19 +162,29 @@ class Ledger:
         self._path = path
         self._fd: int | None = None
 
-    def open(self) -> None:
-        """Open for appending; once is enough."""
-        if self._fd is None:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            self._fd = os.open(self._path, flags, 0o644)
+    def open(self) -> int:
+        """Open for appending, where it is not open; return the number of the last read in it, or 0.
 
-    def write(self, n: int, samples: Sequence[Sample]) -> None:
-        """Append the samples of the read `n`, in one write.
+        A line that a kill tore is cut off: whoever tore it has not given that read to anyone.
+
+        Raises:
+            OSError: it cannot be opened.
+            SensorError: the file is there and no ledger.
+        """
+        if self._fd is None:
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._fd = os.open(self._path, flags, 0o644)
+        return self._last_read(self._fd)
+
+    def write(self, n: int, samples: Sequence[Sample], given_ns: int) -> None:
+        """Append the samples of the read `n`, in one write; `given_ns` is CLOCK_BOOTTIME.
 
         Raises:
             SensorError: they could not all be written.
         """
-        lines = "".join(f"{n} {sample.channel} {sample.value!r}\n" for sample in samples).encode()
+        lines = "".join(
+            f"{n} {sample.channel} {sample.value!r} {given_ns}\n" for sample in samples
+        ).encode()
         if self._fd is None or os.write(self._fd, lines) < len(lines):
             raise SensorError(f"the ledger {self._path} is full")
 
@@ -177,6 +194,16 @@ class Ledger:
             os.close(self._fd)
             self._fd = None
 
-
-def _boottime_s() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    def _last_read(self, fd: int) -> int:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or not found.st_size:
+            return 0
+        start = max(0, found.st_size - _LEDGER_TAIL_BYTES)
+        tail = os.pread(fd, found.st_size - start, start)
+        whole = tail[: tail.rfind(b"\n") + 1]
+        number, *_ = (whole or tail).splitlines()[-1].split() or [b""]
+        if not number.isdigit():  # before anything is cut off: it may be anyone's file
+            raise SensorError(f"{self._path} is no ledger: name a new file, or none that is in use")
+        if len(whole) < len(tail):
+            os.ftruncate(fd, start + len(whole))
+        return int(number) if whole else 0

@@ -1,23 +1,26 @@
-"""The load: sessions that send batches sealed beforehand, as fast as they are acknowledged."""
+"""The load: sessions that send batches sealed beforehand, as fast as they may or at a pace."""
 
 import asyncio
 import random
 import struct
 import time
 import zlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from service.stream import ConversationStream
 from wire.batches import ClockPair, Place, seal
 from wire.blocks import OpenBody, Point
+from wire.bodies import Ack, Held, Marks, Moment, Ready
 from wire.conversation import Closed, Event
-from wire.frames import Ack, Held, Marks, Ready
 from wire.sender import Sender
 
 _CHANNELS = 10
 _BODIES = 500  # so many different ones, taken in turn: encoding is not what is measured
 _BOOT = bytes(range(16))
+_START_S = 0.5  # until all sessions of a paced load are there
+_T = TypeVar("_T")
 
 
 class Sealed(NamedTuple):
@@ -46,17 +49,32 @@ def sealed_sessions(sessions: int, readings: int, per_batch: int) -> list[Sealed
 
 async def send_all(port: int, sessions: Sequence[Sealed]) -> float:
     """Send everything over one connection a session; return the seconds until the last ACK."""
+    began_s = time.perf_counter()
+    await _send(_Device, port, sessions)
+    return time.perf_counter() - began_s
+
+
+async def send_paced(port: int, sessions: Sequence[Sealed], every_s: float) -> list[float]:
+    """Send a batch a session every so many seconds; return how long each took to be acknowledged.
+
+    The sessions take turns. A batch counts from when it was due, also where it had to wait.
+    """
+    began_s = time.perf_counter()
+    paced = partial(_PacedDevice, began_s, every_s, len(sessions))
+    return [took_s for device in await _send(paced, port, sessions) for took_s in device.took_s]
+
+
+async def _send(make: "Callable[..., _T]", port: int, sessions: Sequence[Sealed]) -> "list[_T]":
     loop = asyncio.get_running_loop()
     ends = [loop.create_future() for _ in sessions]
-    began_s = time.perf_counter()
+    devices = []
     for number, (session, end) in enumerate(zip(sessions, ends, strict=True)):
-        await loop.create_connection(
-            lambda number=number, session=session, end=end: _Device(number, session, end),
-            "127.0.0.1",
-            port,
+        _, device = await loop.create_connection(
+            partial(make, number, session, end), "127.0.0.1", port
         )
+        devices.append(device)
     await asyncio.gather(*ends)
-    return time.perf_counter() - began_s
+    return devices
 
 
 class _Device(ConversationStream):
@@ -70,14 +88,11 @@ class _Device(ConversationStream):
     def happened(self, event: Event) -> None:
         match event:
             case Ready():
-                self.sender.hold([Held(self._session.epoch, _BOOT, 1)])
+                self.sender.hold([Held(self._session.epoch, 1, Moment(_BOOT, 0, 0), 0)])
             case Marks():
                 self._push()
-            case Ack(mark=mark) if mark == len(self._session.batches):
-                self._all_acknowledged.set_result(None)
-                self.close("stopping")
-            case Ack():
-                self._push()
+            case Ack(mark=mark):
+                self._acknowledged(mark)
 
     def writable(self) -> None:
         self._push()
@@ -86,11 +101,60 @@ class _Device(ConversationStream):
         if not self._all_acknowledged.done():
             self._all_acknowledged.set_exception(RuntimeError(f"session ended: {closed}"))
 
+    def _acknowledged(self, mark: int) -> None:
+        if mark == len(self._session.batches):
+            self._all_acknowledged.set_result(None)
+            self.close("stopping")
+        else:
+            self._push()
+
     def _push(self) -> None:
         batches = self._session.batches
-        while self._next <= len(batches) and self.sender.has_room(len(batches[self._next - 1])):
+        while self._next <= len(batches) and self.sender.has_room(
+            self._session.epoch, len(batches[self._next - 1])
+        ):
             self.sender.batch(Place(self._session.epoch, self._next, 0), batches[self._next - 1])
             self._next += 1
+
+
+class _PacedDevice(_Device):
+    """Sends by the clock, whatever is acknowledged; `took_s` is how long each batch waited for that."""
+
+    def __init__(
+        self,
+        began_s: float,
+        every_s: float,
+        sessions: int,
+        number: int,
+        session: Sealed,
+        end: "asyncio.Future[None]",
+    ) -> None:
+        super().__init__(number, session, end)
+        self.took_s: list[float] = []
+        self._first_s = began_s + _START_S + every_s * number / sessions
+        self._every_s = every_s
+
+    def _due_s(self, seq: int) -> float:
+        return self._first_s + (seq - 1) * self._every_s
+
+    def _acknowledged(self, mark: int) -> None:
+        now_s = time.perf_counter()
+        for seq in range(len(self.took_s) + 1, mark + 1):
+            self.took_s.append(now_s - self._due_s(seq))
+        if mark == len(self._session.batches):
+            super()._acknowledged(mark)
+
+    def _push(self) -> None:
+        """Send what is due, and come again for the next."""
+        batches = self._session.batches
+        while self._next <= len(batches) and self._due_s(self._next) <= time.perf_counter():
+            sealed = batches[self._next - 1]
+            self.sender.batch(Place(self._session.epoch, self._next, 0), sealed)
+            self._next += 1
+        self.flush()
+        if self._next <= len(batches):
+            wait_s = self._due_s(self._next) - time.perf_counter()
+            asyncio.get_running_loop().call_later(max(0.0, wait_s), self._push)
 
 
 def _body(readings: int, dice: random.Random) -> bytes:

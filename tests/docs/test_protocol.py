@@ -8,14 +8,26 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from wire import frames
+from wire import (
+    batches,
+    bodies,
+    conversation,
+    datagrams,
+    frames,
+    readings,
+    receiver,
+    sender,
+)
 
 TEXT = (Path(__file__).parents[2] / "wire" / "PROTOCOL.md").read_text()
+FLOWING = " ".join(TEXT.split())
 HEX = {
     name: bytes.fromhex(body) for name, body in re.findall(r"```hex (\w+)\n(.*?)```", TEXT, re.S)
 }
 JSON = {name: json.loads(body) for name, body in re.findall(r"```json (\w+)\n(.*?)```", TEXT, re.S)}
+DATAGRAM = HEX.pop("DATAGRAM")
 TYPES = {name: int(kind) for kind, name in re.findall(r"^\| (\d+) \| (\w+) \|", TEXT, re.M)}
 TYPES |= {"PING": 16, "PONG": 17}
 
@@ -32,9 +44,28 @@ def as_json(value: object) -> object:
     return value
 
 
+def section(title: str) -> str:
+    """What stands under a heading, up to the next."""
+    (found,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S)
+    return found
+
+
+def words_of(reasons: type) -> set[str]:
+    """The words of a class of reasons."""
+    return {word for name, word in vars(reasons).items() if name.isupper()}
+
+
 def test_every_frame_type_has_an_example() -> None:
     """No frame is specified by words alone, and no example is left over."""
     assert set(HEX) == {kind.name for kind in frames.FrameType}
+    assert set(JSON) == set(HEX) - {"BATCH"}
+
+
+def test_table_of_frames_is_that_of_the_code() -> None:
+    """Numbers, and nothing beyond them but what is reserved."""
+    listed = dict(re.findall(r"^\| (\d+) \| (\w+) \| (?:device|collector|either)", TEXT, re.M))
+    found = {int(number): name for number, name in listed.items()}
+    assert found | {16: "PING", 17: "PONG"} == {int(kind): kind.name for kind in frames.FrameType}
 
 
 @pytest.mark.parametrize("name", sorted(HEX))
@@ -71,23 +102,63 @@ def test_batch_example() -> None:
     assert columns[1][3] == bytes([0, 130])
 
 
+def test_every_field_of_a_frame_is_in_its_table() -> None:
+    """Also those that may be left out, which are marked as such."""
+    for kind, body in frames.BODIES.items():
+        title = "PING and PONG" if kind.name in ("PING", "PONG") else kind.name
+        assert_table_names(section(title), body)
+    assert_table_names(section("HOLD"), bodies.Held)
+    assert_table_names(section("HOLD"), bodies.Moment)
+    assert_table_names(section("MARKS"), bodies.Mark)
+
+
+def assert_table_names(text: str, body: type[msgspec.Struct]) -> None:
+    """A row for each field, and a question mark exactly where it may be left out."""
+    rows = re.findall(r"^\| \.*([a-z_, .]+) \| ([\w ]+\??[\w ]*) \|", text, re.M)
+    told = {name.strip(" ."): kind for names, kind in rows for name in names.split(",")}
+    for field in msgspec.structs.fields(body):
+        assert field.name in told, (body, field.name)
+        assert ("?" in told[field.name]) == (not field.required), (body, field.name)
+
+
+def test_datagram_example() -> None:
+    """Read by its table, with the key of the text, it holds the batch of the text."""
+    (version, key_id, seq), head = struct.unpack_from("<BIQ", DATAGRAM), DATAGRAM[:13]
+    assert (version, key_id, seq) == (1, JSON["DATAGRAM_KEY"]["key_id"], 1)
+    cipher = ChaCha20Poly1305(bytes.fromhex(JSON["DATAGRAM_KEY"]["key"]))
+    nonce = bytes(4) + struct.pack("<Q", seq)
+    assert cipher.decrypt(nonce, DATAGRAM[13:], head) == HEX["BATCH"][5:]
+
+
 def test_numbers_of_the_text_are_those_of_the_code() -> None:
     """Limits and times that the page names are the ones in force."""
-    from wire import batches, conversation, readings, sender
+    from collector import replacements, session
 
-    assert f"more than {frames.MAX_GREETING_BYTES // 1024} KiB before READY" in TEXT
-    assert f"{frames.MAX_FRAME_BYTES // 1024} KiB after it" in TEXT
-    assert f"At most {sender.WINDOW_BYTES // 1024} KiB of batches" in TEXT
-    assert f"readings in it, 1 to {batches.MAX_READINGS}" in TEXT
-    assert f"at least every {conversation.PING_AFTER_S:.0f} s" in TEXT
-    assert f"After {conversation.SILENCE_S:.0f} s without" in TEXT
+    assert f"more than {frames.MAX_GREETING_BYTES // 1024} KiB before READY" in FLOWING
+    assert f"{frames.MAX_FRAME_BYTES // 1024} KiB after it" in FLOWING
+    assert (
+        f"At most {sender.WINDOW_BYTES // 1024} KiB of BATCH, GAP and END may be unacknowledged, "
+        f"of which backlog at most {sender.BACKLOG_BYTES // 1024} KiB" in FLOWING
+    )
+    assert f"hold {receiver.MAX_HELD_EPOCHS} epochs in all" in FLOWING
+    assert f"more than {receiver.MAX_REJECTED_EPOCHS} epochs may wait for such a GAP" in FLOWING
+    assert f"readings in it, 1 to {batches.MAX_READINGS}" in FLOWING
+    assert f"at least every {conversation.PING_AFTER_S:.0f} s" in FLOWING
+    assert f"After {conversation.SILENCE_S:.0f} s without" in FLOWING
+    assert f"at the latest {session.ALIVE_WITHIN_S:.0f} s later, BYE `replaced`" in FLOWING
+    assert "At the third time within ten minutes" in FLOWING
+    assert (replacements.REPLACEMENTS, replacements.WITHIN_S) == (3, 600)
+    assert f"and {datagrams.MAX_DATAGRAM_BYTES} bytes at most" in FLOWING
+    assert f"or lies {datagrams.ReplayWindow.WIDTH} or more behind" in FLOWING
+
+
+def test_words_of_the_text_are_those_of_the_code() -> None:
+    """Qualities, and the reasons of BYE, GAP and END: each explained, none left over."""
     for quality in readings.Quality:
         if readings.reason(quality):
             assert f"| {int(quality)} | `{readings.reason(quality)}`" in TEXT
-    reasons = {value for name, value in vars(frames.ByeReason).items() if name.isupper()}
-    assert reasons == set(
-        re.findall(
-            r"`(\w+)` (?:the program|a newer|a batch|what came|no common|not from|nothing|too many)",
-            TEXT.partition("## BYE")[2],
-        )
-    )
+    explained = re.compile(r"^\| `(\w+)` \| \w", re.M)
+    assert set(explained.findall(section("BYE"))) == words_of(bodies.ByeReason)
+    assert set(explained.findall(section("GAP"))) == words_of(bodies.GapReason)
+    (end_reasons,) = re.findall(r"^\| reason \| str \| (.*) \|$", section("END"), re.M)
+    assert set(re.findall(r"`(\w+)`", end_reasons)) == words_of(bodies.EndReason)

@@ -11,7 +11,7 @@ import pytest
 
 from kit import programs
 from kit.programs import Program
-from kit.stranger import ACK, BATCH, BYE, GAP, HELLO, Stranger, batch
+from kit.stranger import ACK, BATCH, BYE, END, GAP, HELLO, REJECT, Stranger, batch, damaged
 
 EPOCH, BOOT = os.urandom(16), os.urandom(16)
 
@@ -30,6 +30,12 @@ def values_of(collector: Program, series: str) -> list[float]:
     """What a query prints of a series."""
     found = collector.command("query", series, "--start", "0", "--json")
     return [json.loads(line)["value"] for line in found.stdout.splitlines()]
+
+
+def gaps_of(collector: Program) -> list[tuple[str, int | None]]:
+    """Reasons and numbers of what `gaps` prints."""
+    gaps = json.loads(collector.command("gaps", "--json").stdout)
+    return [(gap["reason"], gap["readings"]) for gap in gaps]
 
 
 def test_stranger_stores_readings_once(running: tuple[Program, int]) -> None:
@@ -51,6 +57,60 @@ def test_stranger_stores_readings_once(running: tuple[Program, int]) -> None:
         device.send(BATCH, batch(EPOCH, BOOT, 5, [0.5, 0.6]))
         assert device.receive(ACK)["mark"] == 5
     assert values_of(collector, "tank/meter.level") == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+
+
+def test_several_epochs_are_held_and_ended(running: tuple[Program, int]) -> None:
+    """HOLD in several frames, each epoch from its own mark; END says what will never come."""
+    collector, port = running
+    old, older = os.urandom(16), os.urandom(16)
+    with Stranger(port) as device:
+        device.greet("tank", EPOCH, BOOT)
+        device.send(BATCH, batch(older, BOOT, 1, [0.1]))
+        device.acknowledged(older, 1)
+        assert device.hold([EPOCH], [old], [older], boot_id=BOOT) == {EPOCH: 0, old: 0, older: 1}
+        device.send(BATCH, batch(old, BOOT, 1, [0.2]))
+        device.acknowledged(old, 1)
+        device.send(END, {"epoch": old, "reason": "stopped", "last_seq": 1, "readings": 1})
+        device.acknowledged(old, 1, ended=True)
+        device.send(END, {"epoch": older, "reason": "power_cut"})
+        device.acknowledged(older, 1, ended=True)
+    assert values_of(collector, "tank/meter.level") == [0.1, 0.2]
+    assert gaps_of(collector) == [("power_cut", None)]
+
+
+def test_epoch_that_is_no_longer_held_is_a_gap(running: tuple[Program, int]) -> None:
+    """What a device lost without knowing how much is recorded, with no END and no number."""
+    collector, port = running
+    lost = os.urandom(16)
+    with Stranger(port) as device:
+        device.greet("tank", lost, BOOT)
+        device.send(BATCH, batch(lost, BOOT, 1, [0.1]))
+        device.acknowledged(lost, 1)
+    with Stranger(port) as device:
+        assert device.greet("tank", EPOCH, BOOT) == 0
+    assert gaps_of(collector) == [("spool_lost", None)]
+
+
+def test_damaged_batch_is_rejected(running: tuple[Program, int]) -> None:
+    """What comes behind it is dropped until a GAP takes its place; then the epoch goes on."""
+    collector, port = running
+    with Stranger(port) as device:
+        device.greet("tank", EPOCH, BOOT)
+        device.send(BATCH, batch(EPOCH, BOOT, 1, [0.1]))
+        device.acknowledged(EPOCH, 1)
+        device.send(BATCH, damaged(batch(EPOCH, BOOT, 2, [0.2])))
+        device.send(BATCH, batch(EPOCH, BOOT, 3, [0.3]))
+        device.send(BATCH, batch(EPOCH, BOOT, 4, [0.4]))
+        reject = device.receive(REJECT)
+        assert (reject["epoch"], reject["seq"]) == (EPOCH, 2)
+        gap = {"epoch": EPOCH, "first_seq": 2, "last_seq": 2, "reason": "rejected", "readings": 1}
+        device.send(GAP, gap)
+        device.acknowledged(EPOCH, 2)
+        for seq in (3, 4):
+            device.send(BATCH, batch(EPOCH, BOOT, seq, [seq / 10]))
+        device.acknowledged(EPOCH, 4)
+    assert values_of(collector, "tank/meter.level") == [0.1, 0.3, 0.4]
+    assert gaps_of(collector) == [("rejected", 1)]
 
 
 def test_hole_is_refused(running: tuple[Program, int]) -> None:

@@ -11,8 +11,8 @@ from typing import TypeVar, cast
 
 from kit.waiting import until
 from wire import frames
+from wire.bodies import Ack, Body, Bye, End, Gap, Hello, Hold, Mark, Marks
 from wire.conversation import Event, State
-from wire.frames import Ack, Bye, Gap, Hello, Hold, Mark, Marks
 from wire.receiver import Arrived, Receiver
 
 _T = TypeVar("_T")
@@ -25,7 +25,10 @@ class ScriptedCollector:
         marks: epoch -> mark; what a test writes here counts as committed.
         stored: the batches that moved a mark.
         gaps: the gaps that moved a mark.
+        ends: epoch -> its END, where all of the epoch was there when it came.
+        rejects: (epoch, seq) of batches that are refused for good, until their gap has come.
         sessions: all connections, the newest last.
+        acknowledges, acknowledges_ends: whether batches and gaps, and ENDs, are answered.
     """
 
     def __init__(self) -> None:
@@ -33,10 +36,13 @@ class ScriptedCollector:
         self.marks: dict[bytes, int] = {}
         self.stored: list[Arrived] = []
         self.gaps: list[Gap] = []
+        self.ends: dict[bytes, End] = {}
+        self.rejects: set[tuple[bytes, int]] = set()
         self.sessions: list[ScriptedSession] = []
         self.greets = True
         self.answers_hold = True
         self.acknowledges = True
+        self.acknowledges_ends = True
         self.says_first: bytes | None = None
 
     @property
@@ -57,10 +63,17 @@ class ScriptedCollector:
             self.stored.append(arrived)
 
     def take_gap(self, gap: Gap) -> None:
-        """Commit a gap, if it is the next of its epoch."""
-        if gap.first_seq == self.marks.get(gap.epoch, 0) + 1:
+        """Commit what of a gap lies above the mark of its epoch."""
+        if gap.first_seq <= self.marks.get(gap.epoch, 0) + 1 <= gap.last_seq:
             self.marks[gap.epoch] = gap.last_seq
             self.gaps.append(gap)
+
+    def take_end(self, end: End) -> bool:
+        """Commit the end of an epoch; say whether all of it is there."""
+        whole = end.last_seq in (None, self.marks.get(end.epoch, 0))
+        if whole:
+            self.ends[end.epoch] = end
+        return whole
 
 
 class ScriptedSession(asyncio.Protocol):
@@ -78,7 +91,7 @@ class ScriptedSession(asyncio.Protocol):
         """The events of a kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    def send(self, *bodies: frames.Body) -> None:
+    def send(self, *bodies: Body) -> None:
         """Say frames, whether it is their time or not, in one packet."""
         self.transport.write(b"".join(frames.encode(body) for body in bodies))
 
@@ -130,11 +143,20 @@ class ScriptedSession(asyncio.Protocol):
                 marks = [Mark(epoch, collector.marks.get(epoch, 0)) for epoch in epochs]
                 self.receiver.marks(Marks(marks))
             case Arrived():
-                collector.take(event)
-                self._acknowledge(event.header.place.epoch)
+                self._take(event)
             case Gap():
                 collector.take_gap(event)
                 self._acknowledge(event.epoch)
+            case End() if collector.take_end(event) and collector.acknowledges_ends:
+                self.receiver.ack(event.epoch, collector.marks.get(event.epoch, 0), ended=True)
+
+    def _take(self, arrived: Arrived) -> None:
+        epoch, seq, _ = arrived.header.place
+        if (epoch, seq) in self._collector.rejects:
+            self.receiver.reject(epoch, seq, "refused by the test")
+            return
+        self._collector.take(arrived)
+        self._acknowledge(epoch)
 
     def _acknowledge(self, epoch: bytes) -> None:
         if self._collector.acknowledges:

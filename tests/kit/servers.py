@@ -1,22 +1,24 @@
 """A collector's network side in the test's own event loop, and devices that do as they are told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from collector.datagrams import Datagrams
 from collector.server import Server
 from collector.session import Session
 from collector.sessions import Sessions
+from collector.space import FreeSpace
 from collector.store import Writer
-from collector.store.database import open_for_writing
+from collector.store.database import FILE_NAME, open_for_writing
 from config.addresses import Address
 from kit.waiting import WITHIN_S, until
-from kit.wireworks import BOOT
+from kit.wireworks import MOMENT
 from wire import frames
+from wire.bodies import Ack, Body, Held, Marks, Reject
 from wire.conversation import Closed, Event, State
-from wire.frames import Ack, Held, Marks
 from wire.receiver import Arrived
 from wire.sender import Sender
 
@@ -24,10 +26,10 @@ _T = TypeVar("_T")
 
 
 class _AnyAck(Sender):
-    """Takes an ACK of any epoch: the device here sends frames that its sender knows nothing of."""
+    """Takes any ACK and REJECT: the device here sends frames that its sender knows nothing of."""
 
-    def _take(self, kind: frames.FrameType, body: frames.Body) -> Event:
-        return body if isinstance(body, Ack) else super()._take(kind, body)
+    def _take(self, kind: frames.FrameType, body: Body) -> Event | None:
+        return body if isinstance(body, Ack | Reject) else super()._take(kind, body)
 
 
 class Device:
@@ -42,14 +44,14 @@ class Device:
         self._writer = writer
         self._task = asyncio.create_task(self._pump())
 
-    def send(self, *bodies: frames.Body) -> None:
+    def send(self, *bodies: Body) -> None:
         """Say frames, whether it is their time or not."""
         self.write(b"".join(frames.encode(body) for body in bodies))
 
-    async def hold(self, *epochs: bytes) -> dict[bytes, int]:
+    async def hold(self, *epochs: bytes, lost: str | None = None) -> dict[bytes, int]:
         """Say what is still held; return the marks that answer."""
         asked_before = len(self.heard(Marks))
-        self.sender.hold([Held(epoch, BOOT, 1) for epoch in epochs])
+        self.sender.hold([Held(epoch, 1, MOMENT, 0) for epoch in epochs], lost)
         self.flush()
         marks = await self.said(Marks, asked_before + 1)
         return {each.epoch: each.mark for each in marks[-1].marks}
@@ -57,6 +59,10 @@ class Device:
     def send_batches(self, *batches: Arrived) -> None:
         """Send batches, whether the window has room or not."""
         self.write(b"".join(frames.encode_batch(each.sealed) for each in batches))
+
+    def send_together(self, *what: Arrived | Body | bytes) -> None:
+        """Send batches (as they are, or as bytes) and frames in one piece."""
+        self.write(b"".join(map(_frame, what)))
 
     def write(self, data: bytes) -> None:
         """Send any bytes."""
@@ -72,10 +78,11 @@ class Device:
         """The events of a kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def acknowledged(self, epoch: bytes, mark: int) -> None:
+    async def acknowledged(self, epoch: bytes, mark: int, ended: bool = False) -> None:
         """Wait for an acknowledgement."""
-        await until(lambda: Ack(epoch, mark) in self.events or self.heard(Closed))
-        assert Ack(epoch, mark) in self.events, self.events
+        ack = Ack(epoch, mark, ended)
+        await until(lambda: ack in self.events or self.heard(Closed))
+        assert ack in self.events, self.events
 
     async def closed(self) -> Closed:
         """Wait for the end; return how it came."""
@@ -110,7 +117,11 @@ class Device:
 
 
 class ServerRig:
-    """Server, sessions and writer; `faults` is what reached the loop's exception handler."""
+    """Server, sessions and writer; `faults` is what reached the loop's exception handler.
+
+    The floor of free space is 0, until a test sets `space.min_free_bytes`; it is looked at once a
+    second.
+    """
 
     def __init__(self, file: Path) -> None:
         loop = asyncio.get_running_loop()
@@ -119,19 +130,24 @@ class ServerRig:
         self.failures: list[Exception] = []
         loop.set_exception_handler(lambda _, context: self.faults.append(context))
         self.sessions = Sessions()
+        self.space = FreeSpace(file.parent, 0)
         self.writer = Writer(
             open_for_writing(file),
             loop.call_soon_threadsafe,
             self.sessions.catch_up,
             self.failures.append,
         )
+        self.datagrams = Datagrams(self.writer.store_datagrams, self.space.is_low)
         self.made: list[Session] = []
         self.server = Server(Address("127.0.0.1", 0), self._session)
         self._devices: list[Device] = []
+        self._strangers: list[asyncio.StreamWriter] = []
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect like a stranger, who has not said anything."""
-        return await asyncio.open_connection("127.0.0.1", self.server.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        self._strangers.append(writer)  # or it would close itself where a test forgets it
+        return reader, writer
 
     async def arrive(self, name: str) -> Device:
         """Connect a device that says HELLO, and nothing more."""
@@ -159,14 +175,27 @@ class ServerRig:
         await self.server.close()
         for device in self._devices:
             await device.leave()
+        for stranger in self._strangers:
+            stranger.close()
         for session in self.made:
             session.transport.abort()
         assert await asyncio.to_thread(self.writer.close, WITHIN_S)
         await self.all_gone()
 
     def _session(self) -> Session:
-        self.made.append(Session(self.writer, self.sessions, "telegauge-collector test"))
+        self.made.append(
+            Session(
+                self.writer,
+                self.sessions,
+                "telegauge-collector test",
+                self.space,
+                self.datagrams,
+            )
+        )
         return self.made[-1]
+
+
+Scenario = Callable[[ServerRig], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -181,6 +210,22 @@ async def server_rig(file: Path) -> AsyncIterator[ServerRig]:
     assert rig.faults == []
 
 
+def _frame(what: Arrived | Body | bytes) -> bytes:
+    if isinstance(what, bytes):
+        return frames.encode_batch(what)
+    return frames.encode_batch(what.sealed) if isinstance(what, Arrived) else frames.encode(what)
+
+
+def player(folder: Path) -> Callable[[Scenario], None]:
+    """What runs a scenario against a server on a real socket."""
+
+    async def run(scenario: Scenario) -> None:
+        async with server_rig(folder / FILE_NAME) as rig:
+            await scenario(rig)
+
+    return lambda scenario: asyncio.run(run(scenario))
+
+
 async def all_said(reader: asyncio.StreamReader) -> bytes:
     """Everything a peer says until it closes, however it does."""
     said = bytearray()
@@ -191,7 +236,7 @@ async def all_said(reader: asyncio.StreamReader) -> bytes:
     return bytes(said)
 
 
-def bodies(data: Iterable[int]) -> list[frames.Body]:
+def bodies(data: Iterable[int]) -> list[Body]:
     """Frames, decoded."""
     found = frames.FrameReader(frames.MAX_FRAME_BYTES).feed(bytes(data))
     return [frames.decode(kind, body) for kind, body in found]

@@ -8,18 +8,21 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from collector.store import Reader, Stored, Writer
+from collector.store import Holding, Reader, Stored, Writer
 from collector.store.database import open_for_writing
 from collector.store.transaction import Transaction
 from kit.waiting import WITHIN_S
 from kit.wireworks import BOOT, CLOCK, EPOCH
 from wire.batches import ClockPair, Place, open_header, seal
 from wire.blocks import OpenBody, Point
-from wire.frames import ChannelDescription, Describe, SensorDescription
+from wire.bodies import ChannelDescription, Describe, Held, Moment, SensorDescription
 from wire.receiver import Arrived
 
 SECOND_NS = 10**9
 OTHER_EPOCH = bytes(16)
+THIRD_EPOCH = bytes(range(100, 116))
+# The clock pair that batches here carry, as HOLD and END tell it.
+MOMENT = Moment(BOOT, CLOCK.boot_ns, CLOCK.wall_ns, CLOCK.synchronised)
 # UTC of what is read at CLOCK_BOOTTIME 0, by the clock pair that batches here carry.
 BOOTED_NS = CLOCK.offset_ns
 
@@ -46,9 +49,17 @@ def read(
 
 
 def batch(
-    seq: int, *reads: Read, epoch: bytes = EPOCH, clock: ClockPair = CLOCK, before: int = 0
+    seq: int,
+    *reads: Read,
+    epoch: bytes = EPOCH,
+    clock: ClockPair = CLOCK,
+    before: int | None = None,
 ) -> Arrived:
-    """A batch as it arrives; without reads it holds one of `seq` degrees, `seq` s after boot."""
+    """A batch as it arrives; without reads it holds one of `seq` degrees, `seq` s after boot.
+
+    `before` is as if all batches held one reading, unless it is given.
+    """
+    before = seq - 1 if before is None else before
     body = OpenBody()
     for each in reads or [read(seq, float(seq))]:
         body.add(each.sensor, each.time_ns, each.points)
@@ -70,12 +81,39 @@ def described(*series: str, unit: str = "degC", interval_s: float = 1.0) -> Desc
     return Describe(sensors, "by the window")
 
 
+def at_ns(boot_s: float) -> int:
+    """UTC of what is read so many seconds after boot."""
+    return BOOTED_NS + round(boot_s * SECOND_NS)
+
+
+def moment(boot_s: float) -> Moment:
+    """The clocks of the device, so many seconds after boot."""
+    return Moment(BOOT, round(boot_s * SECOND_NS), at_ns(boot_s), synchronised=True)
+
+
+def held(
+    epoch: bytes = EPOCH,
+    began_s: float = 0.0,
+    *,
+    lowest_seq: int = 1,
+    clock: Moment = MOMENT,
+    datagrams: bool = False,
+) -> Held:
+    """An entry of HOLD; the epoch began so many seconds after boot."""
+    return Held(epoch, lowest_seq, clock, round(began_s * SECOND_NS), datagrams)
+
+
+def holding(*epochs: Held, lost: str | None = None) -> Holding:
+    """All that a device holds, the present epoch first."""
+    return Holding(epochs, lost)
+
+
 @contextmanager
-def transaction(path: Path) -> Iterator[Transaction]:
-    """One group commit on a store of its own connection."""
+def transaction(path: Path, now_ns: int | None = None) -> Iterator[Transaction]:
+    """One group commit on a store of its own connection, at a time of receipt."""
     with closing(open_for_writing(path)) as database:
         group = Transaction(database)
-        group.begin(time.time_ns())
+        group.begin(time.time_ns() if now_ns is None else now_ns)
         yield group
         group.commit()
 
@@ -144,8 +182,13 @@ class WriterRig:
 
     def store(self, device: str, *batches: Arrived) -> Stored:
         """Store batches and wait for the answer."""
-        answers: list[Stored] = []
-        self.writer.store(device, batches, answers.append)
+        stored: Stored = self.ask(self.writer.store, device, batches)
+        return stored
+
+    def ask(self, ask: Callable[..., None], *what: object) -> Any:
+        """Ask the writer one thing, `ask(*what, done)`, and wait for the answer."""
+        answers: list[Any] = []
+        ask(*what, answers.append)
         self.run_until(lambda: answers or self.failures)
         assert answers, self.failures
         return answers[0]

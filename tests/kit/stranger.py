@@ -10,19 +10,8 @@ from typing import Any
 
 import msgspec
 
-HELLO, READY, DESCRIBE, HOLD, MARKS, BATCH, GAP, ACK, PING, PONG, BYE = (
-    1,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    11,
-    16,
-    17,
-    18,
-)
+HELLO, READY, DESCRIBE, HOLD, MARKS, BATCH, GAP, END, ACK, REJECT = 1, 4, 5, 6, 7, 8, 9, 10, 11, 12
+PING, PONG, BYE = 16, 17, 18
 
 
 class Stranger:
@@ -59,10 +48,29 @@ class Stranger:
         self.send(HELLO, {"device": device, "lowest_version": 1, "highest_version": 1})
         assert self.receive(READY)["version"] == 1
         self.send(DESCRIBE, {"sensors": []})
-        self.send(HOLD, {"epochs": [{"epoch": epoch, "boot_id": boot_id, "lowest_seq": 1}]})
-        (mark,) = self.receive(MARKS)["marks"]
-        assert mark["epoch"] == epoch
-        return int(mark["mark"])
+        marks = self.hold([epoch], boot_id=boot_id)
+        assert list(marks) == [epoch]
+        return marks[epoch]
+
+    def hold(self, *parts: list[bytes], boot_id: bytes) -> dict[bytes, int]:
+        """Hold epochs, those of each part in a frame of their own; return the mark of each."""
+        for number, part in enumerate(parts, 1):
+            entries = [held(epoch, boot_id) for epoch in part]
+            self.send(HOLD, {"epochs": entries, "more": number < len(parts)})
+        marks: dict[bytes, int] = {}
+        more = True
+        while more:
+            answer = self.receive(MARKS)
+            marks |= {entry["epoch"]: entry["mark"] for entry in answer["marks"]}
+            more = answer.get("more", False)
+        return marks
+
+    def acknowledged(self, epoch: bytes, mark: int, ended: bool = False) -> None:
+        """Wait for an acknowledgement, past those of less."""
+        found = {"epoch": b"", "mark": -1, "ended": False}
+        while found != {"epoch": epoch, "mark": mark, "ended": ended}:
+            found = {"ended": False} | self.receive(ACK)
+            assert found["mark"] <= mark, found
 
     def _exactly(self, size: int) -> bytes:
         data = b""
@@ -71,6 +79,17 @@ class Stranger:
             assert part, "the collector closed the connection"
             data += part
         return data
+
+
+def held(epoch: bytes, boot_id: bytes) -> dict[str, Any]:
+    """An entry of HOLD: all of an epoch that began at 1 s, boot time equal to UTC."""
+    clock = {"boot_id": boot_id, "boot_ns": 10**9, "wall_ns": 10**9, "synchronised": True}
+    return {"epoch": epoch, "lowest_seq": 1, "clock": clock, "began_ns": 1_790_000_000 * 10**9}
+
+
+def damaged(sealed: bytes) -> bytes:
+    """The batch with a byte of its body changed on the way."""
+    return sealed[:90] + bytes([sealed[90] ^ 0x40]) + sealed[91:]
 
 
 def batch(epoch: bytes, boot_id: bytes, seq: int, values: list[float]) -> bytes:

@@ -3,12 +3,16 @@
 import struct
 import zlib
 
-from wire.batches import ClockPair, Place, seal
+from wire.batches import HEADER_BYTES, ClockPair, Place, seal
 from wire.blocks import OpenBody, Point
+from wire.bodies import Held, Moment
 
 EPOCH = bytes(range(16))
 BOOT = bytes(range(16, 32))
 CLOCK = ClockPair(10**9, 1_790_000_000 * 10**9, synchronised=True)
+# The same clock pair, as HOLD and END tell it.
+MOMENT = Moment(BOOT, *CLOCK)
+HELD = Held(EPOCH, 1, MOMENT, 0)
 
 
 def sealed_batch(
@@ -26,6 +30,13 @@ def sealed_batch(
         body.add("air", first_ns + number * 10**9, [Point("temperature", "degC", value, 0)])
     place = Place(epoch, seq, (seq - 1) * len(values) if before is None else before)
     return seal(body, place, BOOT, CLOCK)
+
+
+def damaged(sealed: bytes) -> bytes:
+    """The batch with one bit of its body changed."""
+    changed = bytearray(sealed)
+    changed[HEADER_BYTES] ^= 1
+    return bytes(changed)
 
 
 def resealed(sealed: bytes, offset: int, new: bytes) -> bytes:

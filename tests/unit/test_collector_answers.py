@@ -32,7 +32,7 @@ def asked(file: Path, *names: str) -> Status:
 
 def answers_of(rig: ServerRig) -> Answers:
     """What answers for the parts of a rig."""
-    return Answers(rig.sessions, rig.writer, rig.server, rig.file)
+    return Answers(rig.sessions, rig.writer, rig.server, rig.file, rig.space)
 
 
 def test_status_of_a_running_collector(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_commit_that_hangs_is_not_called_alive(
     """systemd may then do what it does to programs that hang."""
 
     async def deed(collector: Collector) -> None:
-        monkeypatch.setattr(collector.writer, "_busy_since_s", -1e9)
+        monkeypatch.setattr(collector.writer._group, "busy_since_s", -1e9)
         await until(lambda: notices().count("READY=1"))
         alive = notices().count("WATCHDOG=1")
         statuses = sum(each.startswith("STATUS=") for each in notices())

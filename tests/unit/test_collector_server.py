@@ -8,7 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,14 +16,14 @@ import pytest
 from collector.errors import ListenError
 from collector.server import Server
 from collector.session import Session
-from collector.store.database import FILE_NAME
 from config.addresses import Address
-from kit.servers import Device, ServerRig, all_said, bodies, server_rig
+from kit.servers import Device, Scenario, ServerRig, all_said, bodies, player
 from kit.stores import batch, described, rows
 from kit.waiting import until
-from kit.wireworks import EPOCH, resealed, sealed_batch
+from kit.wireworks import EPOCH, damaged, resealed, sealed_batch
 from wire import conversation, frames
-from wire.frames import Ack, Bye, Describe, FrameType, Gap, Hello, Marks, Ready
+from wire.bodies import Ack, Bye, Describe, End, Gap, Hello, Marks, Ready, Reject, Result
+from wire.frames import FrameType
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -32,7 +32,6 @@ READY = frames.encode(Ready(1, "telegauge-collector test"))
 STORED_OF_WITNESS = (
     "SELECT readings FROM epoch JOIN device ON device.id = device WHERE name = 'witness'"
 )
-Scenario = Callable[[ServerRig], Awaitable[None]]
 
 
 def head(length: int, kind: int) -> bytes:
@@ -72,12 +71,11 @@ AFTER_READY: dict[str, bytes] = {
     "garbage": b"\xff" * 64,
     "collector's own frames": frames.encode(Marks([])),
     "hello again": HELLO,
-    "batch that is none": frames.encode_batch(noise(500)),
+    "batch that is none": frames.encode_batch(b"\xff" * 500),
     "empty batch": frames.encode_batch(b""),
-    "batch with a wrong checksum": frames.encode_batch(sealed_batch()[:-1] + b"\0"),
-    "batch that says it is longer": frames.encode_batch(
-        resealed(sealed_batch(), 4, struct.pack("<I", 999))
-    ),
+    "batch of seq 0": frames.encode_batch(resealed(sealed_batch(), 24, bytes(8))),
+    "end that forges a line": frames.encode(End(EPOCH, "a\nb", 1, 1)),
+    "result that forges a line": frames.encode(Result(1, True, "\x1b[31m")),
     "gap that ends before it begins": frames.encode(Gap(EPOCH, 5, 4, "spool_full")),
     "hold that is none": head(1, FrameType.HOLD) + b"\xc0",
 }
@@ -86,12 +84,7 @@ AFTER_READY: dict[str, bytes] = {
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[[Scenario], None]:
     """Run a scenario against a server on a real socket; nothing may reach the loop's handler."""
-
-    async def run(scenario: Scenario) -> None:
-        async with server_rig(tmp_path / FILE_NAME) as rig:
-            await scenario(rig)
-
-    return lambda scenario: asyncio.run(run(scenario))
+    return player(tmp_path)
 
 
 class Witness:
@@ -183,6 +176,29 @@ def test_device_that_goes_mad_ends_only_its_own_session(
         witness.send_batches(batch(1))
         await witness.acknowledged(EPOCH, 1)
         assert rows(rig.file, "SELECT mark FROM epoch ORDER BY id") == [(1,), (1,)]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "sealed",
+    [damaged(sealed_batch(2)), resealed(sealed_batch(2), 4, struct.pack("<I", 999))],
+    ids=["wrong checksum", "says it is longer"],
+)
+def test_batch_that_lies_is_rejected_and_no_more(
+    play: Callable[[Scenario], None], sealed: bytes
+) -> None:
+    """The session goes on, and so do the others; nothing of the batch is stored."""
+
+    async def scenario(rig: ServerRig) -> None:
+        witness = await witness_of(rig)
+        device = await rig.device("stranger")
+        device.send_together(batch(1), sealed)
+        await device.said(Reject)
+        device.send_together(Gap(EPOCH, 2, 2, "rejected"), batch(3))
+        await device.acknowledged(EPOCH, 3)
+        await witness.stores()
+        assert rows(rig.file, "SELECT sum(readings) FROM batch") == [(4,)]
 
     play(scenario)
 

@@ -2,50 +2,51 @@
 
 import asyncio
 import random
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from collector.results import CommandError
 from collector.session import Session
 from collector.sessions import Sessions
-from collector.store.database import FILE_NAME
 from collector.store.writer import REQUEST_BYTES
-from kit.servers import ServerRig, bodies, server_rig
+from kit.servers import Scenario, ServerRig, all_said, bodies, player
 from kit.stores import OTHER_EPOCH, arrived, batch, described, locked, rows
-from kit.waiting import until
-from kit.wireworks import BOOT, EPOCH, sealed_batch
-from wire import frames
-from wire.conversation import State
-from wire.frames import (
+from kit.waiting import WITHIN_S, until
+from kit.wireworks import EPOCH, HELD, sealed_batch
+from wire import conversation, frames
+from wire.bodies import (
     Ack,
+    Body,
     Bye,
+    Command,
     Describe,
+    End,
     Gap,
-    Held,
     Hello,
     Hold,
+    Ping,
     Pong,
     Ready,
+    Result,
 )
+from wire.conversation import Closed, State
 from wire.sender import WINDOW_BYTES
 
+READY = frames.encode(Ready(1, "telegauge-collector test"))
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 STORED = "SELECT ifnull(sum(readings), 0) FROM batch"
-Scenario = Callable[[ServerRig], Awaitable[None]]
 
 
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[[Scenario], None]:
     """Run a scenario against a server on a real socket; nothing may reach the loop's handler."""
-
-    async def run(scenario: Scenario) -> None:
-        async with server_rig(tmp_path / FILE_NAME) as rig:
-            await scenario(rig)
-
-    return lambda scenario: asyncio.run(run(scenario))
+    return player(tmp_path)
 
 
 def noise(seq: int) -> Any:
@@ -165,7 +166,7 @@ def test_ping_is_answered(play: Callable[[Scenario], None]) -> None:
         reader, writer = await rig.connect()
         writer.write(frames.encode(Hello("greenhouse", 1, 1)))
         await reader.readexactly(5)
-        writer.write(frames.encode(frames.Ping(77)))
+        writer.write(frames.encode(Ping(77)))
         pong = frames.encode(Pong(77))
         said = b""
         while pong not in said:
@@ -195,18 +196,237 @@ def test_hole_ends_the_session(play: Callable[[Scenario], None], kind: str) -> N
     play(scenario)
 
 
-def test_newer_session_of_a_device_replaces_the_former(play: Callable[[Scenario], None]) -> None:
-    """A device that lost its link is not kept out by its own ghost."""
+async def silent(rig: ServerRig, name: str = "greenhouse") -> Connection:
+    """A device that was let in, and does not answer a PING."""
+    reader, writer = await rig.connect()
+    writer.write(frames.encode(Hello(name, 1, 1)))
+    await reader.readexactly(len(READY))
+    return reader, writer
+
+
+def test_newer_session_of_a_device_replaces_the_former(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that lost its link is not kept out by its own ghost, which has 2 s for a sign."""
+    monkeypatch.setattr("collector.session.ALIVE_WITHIN_S", 0.2)
 
     async def scenario(rig: ServerRig) -> None:
-        former = await rig.device()
+        reader, _ = await silent(rig)
         newer = await rig.device()
-        closed = await former.closed()
-        assert (closed.reason, closed.retry_after_s, closed.by_peer) == ("replaced", 60.0, True)
+        ping, bye = bodies(await all_said(reader))
+        assert ping == Ping(1)
+        assert isinstance(bye, Bye)
+        assert (bye.reason, bye.retry_after_s) == ("replaced", 60.0)
         await until(lambda: len(rig.sessions) == 1)
         newer.send_batches(batch(1))
         await newer.acknowledged(EPOCH, 1)
         assert rig.sessions.devices == ["greenhouse"]
+        assert rig.sessions.of("greenhouse") is rig.made[1]
+
+    play(scenario)
+
+
+def test_session_that_lives_is_replaced_too(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as it has shown that it does: there is nothing more to wait for."""
+    monkeypatch.setattr("collector.session.ALIVE_WITHIN_S", 600.0)
+
+    async def scenario(rig: ServerRig) -> None:
+        former = await rig.device()
+        await rig.device()
+        closed = await former.closed()
+        assert (closed.reason, closed.retry_after_s, closed.by_peer) == ("replaced", 60.0, True)
+        await until(lambda: len(rig.sessions) == 1)
+
+    play(scenario)
+
+
+def test_only_the_answer_to_the_question_counts(play: Callable[[Scenario], None]) -> None:
+    """A PONG that comes by itself is no sign of life."""
+
+    async def scenario(rig: ServerRig) -> None:
+        device = await rig.device()
+        device.send(Pong(1), Pong(2))
+        device.send_batches(batch(1))
+        await device.acknowledged(EPOCH, 1)
+        assert len(rig.sessions) == 1
+
+    play(scenario)
+
+
+def test_what_both_sessions_bring_is_stored_once(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the former has its 2 s both may send, even the same; each hears what is stored."""
+    monkeypatch.setattr("collector.session.ALIVE_WITHIN_S", 600.0)
+
+    async def scenario(rig: ServerRig) -> None:
+        reader, writer = await silent(rig)
+        newer = await rig.device()
+        for seq in range(1, 6):
+            writer.write(frames.encode_batch(batch(seq).sealed))
+            newer.send_batches(*(batch(each) for each in range(1, seq + 1)))
+            await newer.acknowledged(EPOCH, seq)
+        heard = b""
+        while frames.encode(Ack(EPOCH, 5)) not in heard:
+            heard += await asyncio.wait_for(reader.read(1000), WITHIN_S)
+        writer.close()
+        assert rows(rig.file, STORED) == [(5,)]
+
+    play(scenario)
+
+
+def test_devices_that_share_a_name_are_told_so(play: Callable[[Scenario], None]) -> None:
+    """At the third turn they take, with what to do; the log says it once, and status shows it."""
+
+    async def scenario(rig: ServerRig) -> None:
+        with capture_logs() as logs:
+            reasons = []
+            former = await rig.device()
+            for _ in range(4):
+                newer = await rig.device()
+                closed = await former.closed()
+                reasons.append(closed.reason)
+                former = newer
+        assert reasons == ["replaced"] * 2 + ["duplicate_identity"] * 2
+        assert closed.retry_after_s == 60.0
+        assert "give one of them another `name:`" in closed.detail
+        errors = [log for log in logs if log["log_level"] == "error"]
+        assert [(log["event"], log["device"]) for log in errors] == [
+            ("duplicate_identity", "greenhouse")
+        ]
+        assert rig.sessions.duplicate_identities == {"greenhouse"}
+
+    play(scenario)
+
+
+def test_ghosts_are_no_second_device(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a device loses its link: who does not answer was not there."""
+    monkeypatch.setattr("collector.session.ALIVE_WITHIN_S", 0.05)
+
+    async def scenario(rig: ServerRig) -> None:
+        for _ in range(5):
+            await silent(rig)
+        await until(lambda: len(rig.sessions) == 1)
+        assert rig.sessions.duplicate_identities == set()
+
+    play(scenario)
+
+
+def test_full_disk_lets_nobody_in(play: Callable[[Scenario], None]) -> None:
+    """And sends nobody away for it who was in."""
+
+    async def scenario(rig: ServerRig) -> None:
+        former = await rig.device()
+        rig.space.min_free_bytes = 2**62
+        await until(rig.space.is_low)
+        device = await rig.arrive("greenhouse")
+        closed = await device.closed()
+        assert (closed.reason, closed.retry_after_s, closed.by_peer) == ("disk_full", 60.0, True)
+        assert device.heard(Ready) == []
+        assert former.heard(Closed) == []
+        assert rig.sessions.of("greenhouse") is rig.made[0]
+
+    play(scenario)
+
+
+def test_command_is_answered(play: Callable[[Scenario], None]) -> None:
+    """What the device says of it reaches who asked; ids count in each session."""
+
+    async def scenario(rig: ServerRig) -> None:
+        device = await rig.device()
+        asked = asyncio.create_task(rig.made[0].command("set_interval", ["air", "1s"], 5.0))
+        (command,) = await device.said(Command)
+        assert command == Command(1, "set_interval", ["air", "1s"], 5.0)
+        result = Result(1, True, "every 1 s", {"air": 1.0})
+        device.send(Result(7, False, "nobody asked"), result, result)
+        assert await asked == result
+        asked = asyncio.create_task(rig.made[0].command("ping", [], 5.0))
+        await device.said(Command, 2)
+        assert device.heard(Command)[1].id == 2
+        device.send(Result(2, True))
+        assert await asked == Result(2, True)
+
+    play(scenario)
+
+
+def test_command_without_an_answer_is_unknown(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its time and a little more, or at the end of the session, nobody knows."""
+    monkeypatch.setattr("collector.session.RESULT_GRACE_S", 0.05)
+
+    async def scenario(rig: ServerRig) -> None:
+        device = await rig.device()
+        assert await rig.made[0].command("ping", [], 0.05) is None
+        assert device.heard(Command) == [Command(1, "ping", [], 0.05)]
+        asked = asyncio.create_task(rig.made[0].command("ping", [], 3600.0))
+        await device.said(Command, 2)
+        await device.leave()
+        assert await asked is None
+
+    play(scenario)
+
+
+def test_command_that_cannot_be_sent_says_so(play: Callable[[Scenario], None]) -> None:
+    """Too many at once, too long, or to a device that has gone: it was not sent, and will not be."""
+
+    async def scenario(rig: ServerRig) -> None:
+        device = await rig.device()
+        session = rig.made[0]
+        with pytest.raises(CommandError, match="name"):
+            await session.command("n" * 65, [], 1.0)
+        asked = [asyncio.create_task(session.command("ping", [], 60.0)) for _ in range(16)]
+        await device.said(Command, 16)
+        with pytest.raises(CommandError, match="16 commands wait"):
+            await session.command("ping", [], 1.0)
+        await device.leave()
+        assert await asyncio.gather(*asked) == [None] * 16
+        with pytest.raises(CommandError, match="takes nothing now"):
+            await session.command("ping", [], 1.0)
+        assert len(device.heard(Command)) == 16
+
+    play(scenario)
+
+
+def test_pulled_cable_is_noticed_behind_a_slow_disk(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it does not read, a session says that it lives; once it reads, silence counts."""
+    monkeypatch.setattr(conversation, "GREETING_S", 1.0)
+    monkeypatch.setattr(conversation, "PING_AFTER_S", 0.1)
+    monkeypatch.setattr(conversation, "SILENCE_S", 1.0)
+
+    async def scenario(rig: ServerRig) -> None:
+        reader, writer = await silent(rig)
+        session = rig.made[0]
+        with locked(rig.file):
+            writer.writelines(frames.encode_batch(noise(seq).sealed) for seq in range(1, 101))
+            await until(lambda: not session.transport.is_reading())
+            heard = b""
+            while heard.count(frames.encode(Ping())) < 15:
+                heard += await asyncio.wait_for(reader.read(1000), WITHIN_S)
+            assert session.receiver.state is State.OPEN
+        bye = bodies(await all_said(reader))[-1]
+        assert isinstance(bye, Bye)
+        assert bye.reason == "silence"
+        await rig.all_gone()
+        writer.close()
+
+    play(scenario)
+
+
+def test_kernel_ends_what_nobody_reads_or_answers(play: Callable[[Scenario], None]) -> None:
+    """A peer off the network is noticed even while the disk stands still."""
+
+    async def scenario(rig: ServerRig) -> None:
+        await rig.device()
+        connection = rig.made[0].transport.get_extra_info("socket")
+        timeout_ms = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert timeout_ms == conversation.SILENCE_S * 1000
 
     play(scenario)
 
@@ -271,10 +491,11 @@ def test_all_sessions_together_have_a_limit(
 
 
 @pytest.mark.parametrize(
-    "frame", [Describe([]), Hold([Held(EPOCH, BOOT, 1)]), Gap(EPOCH, 1, 1, "spool_full")]
+    "frame",
+    [Describe([]), Hold([HELD]), Gap(EPOCH, 1, 1, "spool_full"), End(EPOCH, "stopped", 0, 0)],
 )
 def test_frames_that_are_no_batches_are_bounded_too(
-    play: Callable[[Scenario], None], frame: frames.Body
+    play: Callable[[Scenario], None], frame: Body
 ) -> None:
     """Describing oneself over and over is no way round the limit."""
     padded = frames.encode(frame) * 100_000
@@ -329,7 +550,7 @@ def test_other_machines_are_not_let_in(
     """Nothing they say is read; they hear that they are not accepted."""
 
     async def scenario(rig: ServerRig) -> None:
-        session = Session(rig.writer, Sessions(), "test")
+        session = Session(rig.writer, Sessions(), "test", rig.space, rig.datagrams)
         transport = FarTransport(peer)
         session.connection_made(transport)
         (bye,) = bodies(transport.written)

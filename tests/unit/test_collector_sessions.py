@@ -1,8 +1,13 @@
 """collector.sessions: one session a device, the newest wins; and how many there may be."""
 
-import pytest
+from collections.abc import Sequence
 
+import pytest
+from structlog.testing import capture_logs
+
+from collector.replacements import WITHIN_S
 from collector.sessions import Sessions
+from wire.bodies import Result
 
 
 class Peer:
@@ -23,6 +28,11 @@ class Peer:
     def catch_up(self) -> None:
         """Read again."""
         self.told.append("catch_up")
+
+    async def command(self, name: str, arguments: Sequence[str], within_s: float) -> Result | None:
+        """Note the command."""
+        self.told.append(name)
+        return None
 
 
 def greeted(sessions: Sessions, device: str) -> Peer:
@@ -54,6 +64,35 @@ def test_newest_session_of_a_device_wins() -> None:
     sessions.ended(newer)
     assert sessions.devices == ["cellar"]
     assert len(sessions) == 1
+
+
+def test_session_of_a_device_is_its_newest() -> None:
+    """Whoever wants to command a device finds it, while it is there."""
+    sessions = Sessions()
+    former = greeted(sessions, "greenhouse")
+    assert sessions.of("greenhouse") is former
+    newer = greeted(sessions, "greenhouse")
+    assert sessions.of("greenhouse") is newer
+    sessions.ended(newer)
+    assert sessions.of("greenhouse") is None
+    assert sessions.of("cellar") is None
+
+
+def test_shared_name_is_shown_and_logged_once() -> None:
+    """From the third replacement of a living session on, until ten minutes have passed."""
+    now_s = 0.0
+    sessions = Sessions(lambda: now_s)
+    with capture_logs() as logs:
+        assert [sessions.note_replaced("greenhouse") for _ in range(5)] == [False] * 2 + [True] * 3
+        assert not sessions.note_replaced("cellar")
+        assert sessions.duplicate_identities == {"greenhouse"}
+        assert [(log["event"], log["log_level"], log["device"]) for log in logs] == [
+            ("duplicate_identity", "error", "greenhouse")
+        ]
+        now_s = WITHIN_S
+        assert sessions.duplicate_identities == set()
+        assert [sessions.note_replaced("greenhouse") for _ in range(3)] == [False, False, True]
+    assert len(logs) == 2
 
 
 def test_room_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,17 +25,25 @@ def test_everything_may_be_left_out(read):
     assert settings.devices.listen == "127.0.0.1:8888"
     assert settings.time_zone == "system"
     assert settings.store.folder is None
+    assert settings.store.min_free_bytes == 2**30
 
 
 def test_everything_can_be_said(read):
     """Every key of the file."""
     settings = read(
-        "devices: {listen: localhost:9}\ntime_zone: Asia/Seoul\nstore: {folder: /srv/x}\n"
+        "devices: {listen: localhost:9}\ntime_zone: Asia/Seoul\nstore: {folder: /srv/x, min_free: 300MiB}\n"
         "logs: {level: error}\n"
     )
     assert settings.devices.listen == "localhost:9"
     assert settings.time_zone == "Asia/Seoul"
     assert settings.store.folder == "/srv/x"
+    assert settings.store.min_free_bytes == 300 * 2**20
+
+
+@pytest.mark.parametrize(("text", "size_bytes"), [("1MiB", 2**20), ("1024GiB", 2**40)])
+def test_the_floor_has_its_limits(read, text, size_bytes):
+    """Both ends are accepted."""
+    assert read(f"store: {{min_free: {text}}}").store.min_free_bytes == size_bytes
 
 
 @pytest.mark.parametrize(
@@ -52,11 +60,17 @@ def test_everything_can_be_said(read):
         ("time_zone: off", "no time zone"),
         ("store: {folder: telegauge}", "Accepted: an absolute path, such as /srv/telegauge"),
         ("store: {foldr: /srv}", "Did you mean `folder`?"),
+        ("store: {min_free: 1}", "1 of what? Write the unit too"),
+        (
+            "store: {min_free: 1023KiB}",
+            "store.min_free: 1023KiB is not accepted here. Accepted: 1MiB",
+        ),
+        ("store: {min_free: 1025GiB}", "1025GiB is not accepted here. Accepted: 1MiB to 1024GiB"),
         ("sensors: {}", "no such key"),
     ],
 )
 def test_what_is_wrong_is_told(read, text, part):
-    """Addresses off this machine, time zones that do not exist, folders nobody can find."""
+    """Addresses off this machine, time zones and folders nobody can find, a floor of nothing."""
     with pytest.raises(ConfigError) as caught:
         read(text)
     assert part in str(caught.value)

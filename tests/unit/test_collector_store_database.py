@@ -63,7 +63,7 @@ def test_the_pragmas_that_the_promises_rest_on(file: Path) -> None:
         assert pragma(database, "journal_mode") == "wal"
         assert pragma(database, "synchronous") == 2
         assert pragma(database, "secure_delete") == 0
-        assert pragma(database, "user_version") == 1
+        assert pragma(database, "user_version") == 2
 
 
 def test_folders_are_made_for_their_owner_alone(tmp_path: Path) -> None:
@@ -100,6 +100,15 @@ def test_damaged_store_is_set_aside(file: Path, damage: Callable[[bytes], bytes]
     (event,) = logs
     assert event["log_level"] == "error"
     assert (event["event"], event["moved_to"]) == ("store_set_aside", str(aside))
+
+
+def test_store_of_a_damaged_epoch_is_set_aside(file: Path) -> None:
+    """A mark that nobody wrote would let readings be stored twice, or never."""
+    filled(file)
+    change(file, "UPDATE epoch SET mark = 1999")
+    with capture_logs() as logs, closing(open_for_writing(file)) as database:
+        assert database.execute("SELECT count(*) FROM epoch").fetchone() == (0,)
+    assert [event["event"] for event in logs] == ["store_set_aside"]
 
 
 def test_companions_are_set_aside_too(file: Path) -> None:
@@ -139,9 +148,9 @@ def test_store_of_a_newer_program_is_left_alone(
 ) -> None:
     """The message says which versions, and the file is as it was."""
     filled(file)
-    change(file, "PRAGMA user_version = 2")
+    change(file, "PRAGMA user_version = 3")
     before = file.read_bytes()
-    with pytest.raises(StoreError, match=r"newer telegauge-collector .*version 2, .* knows 1"):
+    with pytest.raises(StoreError, match=r"newer telegauge-collector .*version 3, .* knows 2"):
         open_store(file)
     assert file.read_bytes() == before
     assert not list(file.parent.glob("*.damaged-*"))

@@ -2,6 +2,7 @@
 
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -9,11 +10,14 @@ from hypothesis import strategies as st
 
 from collector.store import BatchRow, DeviceRow, SeriesRow
 from collector.store.database import FILE_NAME, open_for_writing
+from collector.store.reader import DatagramRow, GapRow
+from kit.losses import add_datagrams, add_gap
 from kit.stores import (
     BOOTED_NS,
     OTHER_EPOCH,
     SECOND_NS,
     batch,
+    change,
     commit,
     described,
     open_reader,
@@ -22,9 +26,9 @@ from kit.stores import (
     transaction,
 )
 from kit.wireworks import EPOCH
-from wire.frames import Gap
 
 DEVICES = ("greenhouse", "green-2", "cellar", "a")
+ENDLESS_NS = 2**63 - 1
 SERIES = ("air.temperature", "soil_1.humidity", "s.t")
 
 
@@ -55,17 +59,111 @@ def test_empty_store_has_nothing(tmp_path: Path) -> None:
 
 
 def test_device_row_says_how_it_is_doing(file: Path) -> None:
-    """Readings of all its epochs, when it was last heard, and its gaps; others do not count."""
+    """Readings of all its epochs, and when it was last heard; others do not count."""
     commit(file, "greenhouse", batch(1, read(1), read(2)), batch(2), batch(1, epoch=OTHER_EPOCH))
-    with transaction(file) as group:
-        group.record_gap("greenhouse", Gap(EPOCH, 3, 3, "spool_full"))
-        group.store("cellar", [batch(1)])
+    commit(file, "cellar", batch(1))
     (heard_ns,) = rows(file, "SELECT max(heard_ns) FROM epoch WHERE device = 1")[0]
     with open_reader(file) as reader:
         assert reader.devices("greenhouse/*") == [
-            DeviceRow(1, "greenhouse", "by the window", 4, heard_ns, 1)
+            DeviceRow(1, "greenhouse", "by the window", 4, heard_ns)
         ]
-        assert reader.devices("green-2/*") == [DeviceRow(2, "green-2", "by the window", 0, None, 0)]
+        assert reader.devices("green-2/*") == [DeviceRow(2, "green-2", "by the window", 0, None)]
+
+
+def test_gap_row_says_what_is_missing(file: Path) -> None:
+    """Everything the store knows of it, with the epoch where it has one."""
+    commit(file, "cellar", batch(1))
+    add_gap(file, "cellar", "rejected", readings=3, from_ns=5, to_ns=7, recorded_ns=9, seqs=(2, 4))
+    add_gap(file, "attic", "power_cut", recorded_ns=9, from_ns=6)
+    change(file, "UPDATE gap SET epoch = 1 WHERE reason = 'rejected'")
+    with open_reader(file) as reader:
+        assert reader.gaps("*", -ENDLESS_NS, ENDLESS_NS) == [
+            GapRow("cellar", EPOCH, 2, 4, 3, 5, 7, "rejected", 9),
+            GapRow("attic", None, None, 9, None, 6, None, "power_cut", 9),
+        ]
+        assert [each.device for each in reader.gaps("c*", -ENDLESS_NS, ENDLESS_NS)] == ["cellar"]
+        assert reader.gaps("cell", -ENDLESS_NS, ENDLESS_NS) == []
+
+
+def test_tail_of_an_epoch_is_of_unknown_size(file: Path) -> None:
+    """Whatever the row says of the readings: nobody knows how many batches there were."""
+    add_gap(file, "cellar", readings=3, seqs=(5, None))
+    with open_reader(file) as reader:
+        (gap,) = reader.gaps("*", -ENDLESS_NS, ENDLESS_NS)
+        assert (gap.first_seq, gap.last_seq, gap.readings) == (5, None, None)
+        (loss,) = reader.losses(0).values()
+        assert (loss.gaps, loss.uncounted_gaps, loss.lost_readings) == (1, 1, 0)
+
+
+times = st.one_of(st.none(), st.integers(-5, 5))
+some_gaps = st.lists(
+    st.tuples(
+        st.sampled_from(DEVICES), times, times, st.integers(-5, 5),
+        st.one_of(st.none(), st.integers(0, 3), st.just(2**63 - 1)),
+        st.sampled_from(["rejected", "power_cut"]),
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@example(found=[("a", None, None, 0, 2**63 - 1, "rejected")] * 2, start=0, length=1)
+@given(found=some_gaps, start=st.integers(-6, 6), length=st.integers(1, 5))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_gaps_against_a_plain_list(
+    file: Path, found: list[tuple[Any, ...]], start: int, length: int
+) -> None:
+    """In order of time, all that may lie in the range; summed up by device, however absurd."""
+    change(file, "DELETE FROM gap")
+    for device, from_ns, to_ns, recorded_ns, readings, reason in found:
+        add_gap(file, device, reason, readings=readings, from_ns=from_ns, to_ns=to_ns,
+                recorded_ns=recorded_ns)  # fmt: skip
+    end = start + length
+    wanted = [
+        (device, from_ns, to_ns, recorded_ns, readings, reason)
+        for device, from_ns, to_ns, recorded_ns, readings, reason in found
+        if (from_ns is None or from_ns < end) and (to_ns is None or to_ns >= start)
+    ]
+    wanted.sort(key=lambda gap: next(time for time in gap[1:4] if time is not None))
+    with open_reader(file) as reader:
+        assert [
+            (gap.device, gap.from_ns, gap.to_ns, gap.recorded_ns, gap.readings, gap.reason)
+            for gap in reader.gaps("*", start, end)
+        ] == wanted
+        names = {device.id: device.name for device in reader.devices()}
+        losses = {names[device]: loss for device, loss in reader.losses(start).items()}
+    assert set(losses) == {gap[0] for gap in found}
+    for device, loss in losses.items():
+        own = [gap for gap in found if gap[0] == device]
+        latest = [gap[3] if gap[2] is None else gap[2] for gap in own]
+        recent = [gap for gap, at_ns in zip(own, latest, strict=True) if at_ns >= start]
+        assert (loss.gaps, loss.recent_gaps) == (len(own), len(recent))
+        assert loss.uncounted_gaps == [gap[4] for gap in own].count(None)
+        assert loss.recent_uncounted_gaps == [gap[4] for gap in recent].count(None)
+        assert loss.lost_readings == pytest.approx(min(total(own), 2**63 - 1))
+        assert loss.recent_lost_readings == pytest.approx(min(total(recent), 2**63 - 1))
+        assert loss.latest_ns == max(latest)
+        assert (loss.latest_ns, loss.latest_reason) in zip(
+            latest, [gap[5] for gap in own], strict=True
+        )
+
+
+def total(found: list[tuple[Any, ...]]) -> int:
+    """The readings of which somebody knows."""
+    return sum(gap[4] or 0 for gap in found)
+
+
+def test_datagrams_are_counted_by_device(file: Path) -> None:
+    """Over all its datagram epochs; a device that sent none is not there."""
+    commit(file, "greenhouse", batch(1))
+    add_datagrams(file, "greenhouse", OTHER_EPOCH, highest_seq=10, came=7)
+    add_datagrams(file, "greenhouse", bytes([7] * 16), highest_seq=5, came=5)
+    commit(file, "cellar", batch(1))
+    with open_reader(file) as reader:
+        (greenhouse,) = reader.devices("greenhouse/*")
+        assert reader.datagrams() == {greenhouse.id: DatagramRow(12, 3)}
+        assert greenhouse.readings == 13
 
 
 def test_series_row_says_what_the_device_said(file: Path) -> None:

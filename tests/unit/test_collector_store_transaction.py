@@ -6,23 +6,31 @@ from pathlib import Path
 
 import pytest
 
+from collector.store import Stored
 from collector.store.database import FILE_NAME
 from kit.stores import (
     BOOTED_NS,
+    MOMENT,
     OTHER_EPOCH,
     SECOND_NS,
+    THIRD_EPOCH,
     arrived,
+    at_ns,
     batch,
     described,
+    held,
+    holding,
     read,
     rows,
     transaction,
 )
-from kit.wireworks import CLOCK, EPOCH, sealed_batch
+from kit.wireworks import BOOT, CLOCK, EPOCH, sealed_batch
 from wire import batches
-from wire.frames import ChannelDescription, Describe, Gap, SensorDescription
+from wire.batches import ClockPair
+from wire.bodies import End, Gap, Held, Moment, OpenDatagrams
 
 RUNS = "SELECT first_seq, last_seq, readings FROM batch ORDER BY id"
+COUNTS = "SELECT mark, batches, readings, counted, last_ns FROM epoch"
 EPOCHS = "SELECT device.name, epoch, mark, readings FROM epoch JOIN device ON device.id = device"
 
 
@@ -35,8 +43,8 @@ def file(tmp_path: Path) -> Path:
 def test_batch_above_the_mark_is_stored(file: Path) -> None:
     """The next of an epoch is taken, and the mark moves with it."""
     with transaction(file) as group:
-        assert group.store("greenhouse", [batch(1)]) == ({EPOCH: 1}, False)
-        assert group.store("greenhouse", [batch(2)]) == ({EPOCH: 2}, False)
+        assert group.store("greenhouse", [batch(1)]) == Stored({EPOCH: 1})
+        assert group.store("greenhouse", [batch(2)]) == Stored({EPOCH: 2})
     assert rows(file, RUNS) == [(1, 2, 2)]
     assert rows(file, EPOCHS) == [("greenhouse", EPOCH, 2, 2)]
 
@@ -45,17 +53,19 @@ def test_batch_at_or_below_the_mark_is_acknowledged_again(file: Path) -> None:
     """What comes twice is stored once, in the same group and in a later one."""
     for _ in range(2):
         with transaction(file) as group:
-            assert group.store("greenhouse", [batch(1), batch(2)])[0] == {EPOCH: 2}
-            assert group.store("greenhouse", [batch(1)]) == ({EPOCH: 2}, False)
-            assert group.store("greenhouse", [batch(2)]) == ({EPOCH: 2}, False)
+            assert group.store("greenhouse", [batch(1), batch(2)]).marks == {EPOCH: 2}
+            assert group.store("greenhouse", [batch(1)]) == Stored({EPOCH: 2})
+            assert group.store("greenhouse", [batch(2)]) == Stored({EPOCH: 2})
     assert rows(file, RUNS) == [(1, 2, 2)]
 
 
 def test_batch_beyond_the_next_is_a_hole(file: Path) -> None:
     """What is before the hole is stored and told, nothing after it is."""
     with transaction(file) as group:
-        assert group.store("greenhouse", [batch(1), batch(3), batch(2)]) == ({EPOCH: 1}, True)
-        assert group.store("greenhouse", [batch(9)]) == ({}, True)
+        assert group.store("greenhouse", [batch(1), batch(3), batch(2)]) == Stored(
+            {EPOCH: 1}, EPOCH
+        )
+        assert group.store("greenhouse", [batch(9)]) == Stored({}, EPOCH)
     assert rows(file, RUNS) == [(1, 1, 1)]
     assert rows(file, EPOCHS) == [("greenhouse", EPOCH, 1, 1)]
 
@@ -63,20 +73,19 @@ def test_batch_beyond_the_next_is_a_hole(file: Path) -> None:
 def test_first_batch_of_an_epoch_must_be_the_first(file: Path) -> None:
     """An epoch that begins with its second batch has a hole, however often it is tried."""
     with transaction(file) as group:
-        assert group.store("greenhouse", [batch(2)]) == ({}, True)
-        assert group.store("greenhouse", [batch(2)]) == ({}, True)
+        assert group.store("greenhouse", [batch(2)]) == Stored({}, EPOCH)
+        assert group.store("greenhouse", [batch(2)]) == Stored({}, EPOCH)
     assert rows(file, RUNS) == []
 
 
 def test_epochs_and_devices_do_not_mix(file: Path) -> None:
     """Each (device, epoch) has its own mark, whatever order they come in."""
     with transaction(file) as group:
-        marks, hole = group.store(
-            "greenhouse", [batch(1), batch(1, epoch=OTHER_EPOCH), batch(2), batch(3)]
-        )
-        assert (marks, hole) == ({EPOCH: 3, OTHER_EPOCH: 1}, False)
-        assert group.store("cellar", [batch(1)]) == ({EPOCH: 1}, False)
-        assert group.store("greenhouse", [batch(2, epoch=OTHER_EPOCH)])[0] == {OTHER_EPOCH: 2}
+        run = [batch(1), batch(1, epoch=OTHER_EPOCH), batch(2), batch(3)]
+        assert group.store("greenhouse", run) == Stored({EPOCH: 3, OTHER_EPOCH: 1})
+        assert group.store("cellar", [batch(1)]) == Stored({EPOCH: 1})
+        run = [batch(2, epoch=OTHER_EPOCH)]
+        assert group.store("greenhouse", run) == Stored({OTHER_EPOCH: 2})
     assert rows(file, EPOCHS) == [
         ("greenhouse", EPOCH, 3, 3),
         ("greenhouse", OTHER_EPOCH, 2, 2),
@@ -118,7 +127,7 @@ def test_row_ends_before_64_kib(file: Path) -> None:
     values = [noise.random() for _ in range(1000)]
     run = [arrived(sealed_batch(seq, values)) for seq in range(1, 31)]
     with transaction(file) as group:
-        assert group.store("greenhouse", run) == ({EPOCH: 30}, False)
+        assert group.store("greenhouse", run) == Stored({EPOCH: 30})
     found = rows(file, "SELECT first_seq, last_seq, readings, sealed FROM batch ORDER BY id")
     assert len(found) > 1
     expected = 1
@@ -135,7 +144,7 @@ def test_gap_takes_the_place_of_batches(file: Path) -> None:
     with transaction(file) as group:
         group.store("greenhouse", [batch(1)])
         assert group.record_gap("greenhouse", Gap(EPOCH, 2, 5, "spool_full", 400)) == 5
-        assert group.store("greenhouse", [batch(6)]) == ({EPOCH: 6}, False)
+        assert group.store("greenhouse", [batch(6)]) == Stored({EPOCH: 6})
     assert rows(file, RUNS) == [(1, 1, 1), (6, 6, 1)]
     assert rows(file, "SELECT first_seq, last_seq, readings, reason FROM gap") == [
         (2, 5, 400, "spool_full")
@@ -158,7 +167,7 @@ def test_gap_beyond_the_next_is_a_hole(file: Path) -> None:
     """A gap is no way round the rule."""
     with transaction(file) as group:
         assert group.record_gap("greenhouse", Gap(EPOCH, 2, 3, "spool_full")) is None
-        assert group.store("greenhouse", [batch(1)])[0] == {EPOCH: 1}
+        assert group.store("greenhouse", [batch(1)]).marks == {EPOCH: 1}
         assert group.record_gap("greenhouse", Gap(EPOCH, 3, 3, "spool_full")) is None
     assert rows(file, "SELECT * FROM gap") == []
 
@@ -169,47 +178,152 @@ def test_mark_can_reach_the_largest_number(file: Path) -> None:
     with transaction(file) as group:
         gap = Gap(EPOCH, 1, largest, "power_cut", largest)
         assert group.record_gap("greenhouse", gap) == largest
-        assert group.store("greenhouse", [batch(largest, read(1))]) == ({EPOCH: largest}, False)
+        assert group.store("greenhouse", [batch(largest, read(1))]) == Stored({EPOCH: largest})
     assert rows(file, EPOCHS) == [("greenhouse", EPOCH, largest, 0)]
 
 
-def test_marks_of_unknown_epochs_leave_no_rows(file: Path) -> None:
-    """A question about an epoch does not make one."""
+def test_hold_answers_the_mark_of_each_epoch(file: Path) -> None:
+    """Also of what the same group has brought; an epoch never heard of begins at 0."""
+    with transaction(file) as group:
+        group.store("greenhouse", [batch(1), batch(2)])
+        marks = group.hold("greenhouse", holding(held(OTHER_EPOCH), held(), held()))
+        assert marks == {OTHER_EPOCH: 0, EPOCH: 2}
+        assert group.hold("cellar", holding(held())) == {EPOCH: 0}
+        assert group.hold("cellar", holding()) == {}
+    assert rows(file, EPOCHS) == [
+        ("greenhouse", EPOCH, 2, 2),
+        ("greenhouse", OTHER_EPOCH, 0, 0),
+        ("cellar", EPOCH, 0, 0),
+    ]
+
+
+def test_hole_stops_its_epoch_only(file: Path) -> None:
+    """One device's epochs come in one request: what is wrong with one costs the others nothing."""
+    run = [batch(1), batch(1, epoch=OTHER_EPOCH), batch(3), batch(2, epoch=OTHER_EPOCH), batch(2)]
+    with transaction(file) as group:
+        assert group.store("greenhouse", run) == Stored({EPOCH: 1, OTHER_EPOCH: 2}, EPOCH)
+    assert sorted(rows(file, RUNS)) == [(1, 1, 1), (1, 2, 2)]
+
+
+def test_row_of_an_epoch_says_what_is_stored(file: Path) -> None:
+    """Batches, readings, the latest time of them all; and the count that the device gives."""
+    late = ClockPair(CLOCK.boot_ns, CLOCK.wall_ns + 60 * SECOND_NS, synchronised=True)
+    with transaction(file) as group:
+        group.store("greenhouse", [batch(1, read(9), read(4)), batch(2, read(5), before=2)])
+    assert rows(file, COUNTS) == [(2, 2, 3, 3, at_ns(9))]
+    with transaction(file) as group:
+        group.store("greenhouse", [batch(3, read(6), clock=late, before=3)])
+    assert rows(file, COUNTS) == [(3, 3, 4, 4, at_ns(66))]
+
+
+def test_heard_is_when_the_mark_moved(file: Path) -> None:
+    """A batch that came again, and a device that only says what it holds, is nothing new."""
     with transaction(file) as group:
         group.store("greenhouse", [batch(1)])
-        assert group.marks("greenhouse", [OTHER_EPOCH, EPOCH]) == {OTHER_EPOCH: 0, EPOCH: 1}
-        assert group.marks("cellar", [EPOCH]) == {EPOCH: 0}
+    (first,) = rows(file, "SELECT heard_ns FROM epoch")
+    with transaction(file) as group:
+        group.store("greenhouse", [batch(1)])
+        group.hold("greenhouse", holding(held()))
+        group.end("greenhouse", End(EPOCH, "stopped", 1, 1))
+    assert rows(file, "SELECT heard_ns FROM epoch") == [first]
+
+
+def test_a_lie_about_counts_breaks_nothing(file: Path) -> None:
+    """The largest numbers that a frame can say are kept as well as 64 bits can."""
+    largest = 2**63 - 1
+    wild = Moment(BOOT, -(2**62), 2**62, synchronised=True)
+    with transaction(file) as group:
+        group.hold("greenhouse", holding(Held(EPOCH, 1, wild, 2**62), held(OTHER_EPOCH)))
+        group.store("greenhouse", [batch(1, before=largest)])
+        group.record_gap("greenhouse", Gap(EPOCH, 2, 3, "spool_full", largest, 2**62, 2**62))
+        group.record_gap("greenhouse", Gap(EPOCH, 4, largest, "spool_full", largest))
+        group.end("greenhouse", End(OTHER_EPOCH, "power_cut", None, None, wild))
+        group.hold("greenhouse", holding(held(THIRD_EPOCH), lost="power_cut"))
+        assert group.end("greenhouse", End(EPOCH, "stopped", largest, largest)) == largest
+    assert rows(file, "SELECT counted FROM epoch WHERE epoch = ?", EPOCH) == [(largest,)]
+
+
+def test_rolled_back_group_never_was(file: Path) -> None:
+    """What was remembered of it is forgotten with it."""
+    with transaction(file) as group:
+        group.store("greenhouse", [batch(1)])
+        group.describe("greenhouse", described("air.temperature"))
+        group.hold("greenhouse", holding(held(OTHER_EPOCH)))
+        group.rollback()
+        group.begin(time.time_ns())
+        assert group.store("cellar", [batch(1)]) == Stored({EPOCH: 1})
+        assert group.store("greenhouse", [batch(2)]) == Stored({}, EPOCH)
+    assert rows(file, "SELECT name FROM device ORDER BY id") == [("cellar",), ("greenhouse",)]
+    assert rows(file, "SELECT * FROM gap") == []
+
+
+DATAGRAMS = "SELECT mark, batches, readings, counted FROM epoch WHERE datagrams"
+
+
+def wish(epoch: bytes = EPOCH) -> OpenDatagrams:
+    """What a device that chooses datagrams asks for."""
+    return OpenDatagrams(epoch, MOMENT, 0)
+
+
+def test_datagrams_are_stored_in_any_order(file: Path) -> None:
+    """All that came is kept; the mark is the highest, whatever lies before it."""
+    with transaction(file) as group:
+        group.open_datagrams("greenhouse", wish())
+        came = [batch(5), batch(2), batch(9)]
+        assert group.store_datagrams("greenhouse", EPOCH, came) == Stored({EPOCH: 9})
+        group.store_datagrams("greenhouse", EPOCH, [batch(8), batch(1)])
+    assert rows(file, DATAGRAMS) == [(9, 5, 5, 9)]
+    ((first, last, count, sealed),) = rows(
+        file, "SELECT first_seq, last_seq, readings, sealed FROM batch"
+    )
+    found = [batches.open_header(each).place.seq for each in batches.split(sealed)]
+    assert (first, last, count, found) == (1, 9, 5, [1, 2, 5, 8, 9])
+
+
+def test_late_datagrams_leave_mark_and_count(file: Path) -> None:
+    """What was overtaken by a whole group is stored, and counts."""
+    for run in ([batch(5)], [batch(2), batch(1)]):
+        with transaction(file) as group:
+            group.store_datagrams("greenhouse", EPOCH, run)
+    assert rows(file, DATAGRAMS) == [(5, 3, 3, 5)]
+
+
+def test_epoch_without_batches_may_become_one_of_datagrams(file: Path) -> None:
+    """HOLD may have named it before the device asked for its key, and it may ask again."""
+    with transaction(file) as group:
+        group.hold("greenhouse", holding(held()))
+        assert group.open_datagrams("greenhouse", wish())
+        assert group.open_datagrams("greenhouse", wish())
+    with transaction(file) as group:
+        group.store_datagrams("greenhouse", EPOCH, [batch(3)])
+    assert rows(file, DATAGRAMS) == [(3, 1, 1, 3)]
+
+
+def test_datagram_epoch_that_was_used_is_not_opened_again(file: Path) -> None:
+    """With a new key its seqs would come again, and be stored again."""
+    with transaction(file) as group:
+        group.store_datagrams("greenhouse", EPOCH, [batch(3)])
+        assert not group.open_datagrams("greenhouse", wish())
+        assert group.open_datagrams("greenhouse", wish(OTHER_EPOCH))
+        group.end("greenhouse", End(OTHER_EPOCH, "stopped", 0, 0))
+        assert not group.open_datagrams("greenhouse", wish(OTHER_EPOCH))
+
+
+def test_epoch_with_batches_takes_no_datagrams(file: Path) -> None:
+    """Its mark means that nothing before it is missing; a device that mixes the two is refused."""
+    with transaction(file) as group:
+        group.store("greenhouse", [batch(1)])
+        assert not group.open_datagrams("greenhouse", wish())
+        assert group.store_datagrams("greenhouse", EPOCH, [batch(7)]) == Stored({})
     assert rows(file, EPOCHS) == [("greenhouse", EPOCH, 1, 1)]
 
 
-def test_marks_are_remembered_and_read_back(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forgetting epochs, as a collector of many does, changes no answer."""
-    monkeypatch.setattr("collector.store.transaction._REMEMBERED_EPOCHS", 1)
+def test_gap_of_a_datagram_epoch_is_left_to_its_end(file: Path) -> None:
+    """What is missing there is counted once."""
     with transaction(file) as group:
-        for seq in range(1, 4):
-            group.store("greenhouse", [batch(seq), batch(seq, epoch=OTHER_EPOCH)])
-            group.commit()
-            group.begin(time.time_ns())
-        assert group.marks("greenhouse", [EPOCH, OTHER_EPOCH]) == {EPOCH: 3, OTHER_EPOCH: 3}
-    assert [row[2:] for row in rows(file, EPOCHS)] == [(3, 3), (3, 3)]
-
-
-def test_description_is_kept_and_replaced(file: Path) -> None:
-    """The newest word on a series counts; a series that is gone stays as it was."""
-    with transaction(file) as group:
-        group.describe("greenhouse", described("air.temperature", "soil.temperature"))
-        group.describe("greenhouse", described("air.temperature", unit="degF", interval_s=60.0))
-        group.describe("cellar", Describe([], label=None))
-    assert rows(
-        file, "SELECT sensor, channel, unit, interval_s, decimals, label FROM series ORDER BY id"
-    ) == [
-        ("air", "temperature", "degF", 60.0, 1, "label of temperature"),
-        ("soil", "temperature", "degC", 1.0, 1, "label of temperature"),
-    ]
-    assert rows(file, "SELECT name, label FROM device ORDER BY id") == [
-        ("greenhouse", "by the window"),
-        ("cellar", None),
-    ]
+        group.store_datagrams("greenhouse", EPOCH, [batch(4)])
+        assert group.record_gap("greenhouse", Gap(EPOCH, 5, 6, "spool_full")) == 4
+    assert rows(file, "SELECT * FROM gap") == []
 
 
 def test_nothing_is_there_before_commit(file: Path) -> None:
@@ -219,12 +333,3 @@ def test_nothing_is_there_before_commit(file: Path) -> None:
         group.describe("greenhouse", described("air.temperature"))
         assert rows(file, "SELECT * FROM device") == []
     assert rows(file, "SELECT name FROM device") == [("greenhouse",)]
-
-
-def test_channel_without_a_label_has_its_sensors(file: Path) -> None:
-    """A door has one channel, and people label the door."""
-    channel = ChannelDescription("pressed")
-    sensor = SensorDescription("door", "gpiozero:Button", 1.0, [channel], label="Garden door")
-    with transaction(file) as group:
-        group.describe("greenhouse", Describe([sensor]))
-    assert rows(file, "SELECT label FROM series") == [("Garden door",)]

@@ -9,12 +9,27 @@ from pathlib import Path
 import pytest
 
 from collector.store import Stored
-from collector.store.database import FILE_NAME, open_for_writing
+from collector.store.database import FILE_NAME, is_damage, open_for_writing
 from collector.store.writer import REQUEST_BYTES
-from kit.stores import WriterRig, batch, change, described, locked, rows, transaction, writer_rig
+from kit.stores import (
+    MOMENT,
+    OTHER_EPOCH,
+    WriterRig,
+    at_ns,
+    batch,
+    change,
+    described,
+    held,
+    holding,
+    locked,
+    read,
+    rows,
+    transaction,
+    writer_rig,
+)
 from kit.waiting import WITHIN_S, wait_until
 from kit.wireworks import EPOCH
-from wire.frames import Describe, Gap
+from wire.bodies import Describe, End, Gap, OpenDatagrams
 
 STORED = "SELECT ifnull(sum(readings), 0) FROM batch"
 
@@ -40,7 +55,7 @@ def test_who_asked_is_told_after_commit(file: Path) -> None:
 
             rig.writer.store("greenhouse", [batch(seq)], done)
         rig.run_until(lambda: len(seen) == 5)
-    assert seen == [(Stored({EPOCH: seq}, hole=False), True) for seq in range(1, 6)]
+    assert seen == [(Stored({EPOCH: seq}), True) for seq in range(1, 6)]
 
 
 def test_answers_come_on_the_loop_in_order(file: Path) -> None:
@@ -53,13 +68,17 @@ def test_answers_come_on_the_loop_in_order(file: Path) -> None:
         threads.add(threading.current_thread().name)
 
     with writer_rig(file) as rig:
-        rig.writer.marks("greenhouse", [EPOCH], done)
+        rig.writer.hold("greenhouse", holding(held()), done)
         rig.writer.describe("greenhouse", described("air.temperature"), done)
         rig.writer.store("greenhouse", [batch(1), batch(3)], done)
         rig.writer.record_gap("greenhouse", Gap(EPOCH, 2, 4, "spool_full"), done)
         rig.writer.record_gap("greenhouse", Gap(EPOCH, 9, 9, "spool_full"), done)
-        rig.run_until(lambda: len(answers) == 5)
-    assert answers == [{EPOCH: 0}, None, Stored({EPOCH: 1}, hole=True), 4, None]
+        rig.writer.end("greenhouse", End(EPOCH, "stopped", 6, 60), done)
+        rig.writer.open_datagrams("greenhouse", OpenDatagrams(OTHER_EPOCH, MOMENT, 0), done)
+        rig.writer.store_datagrams("greenhouse", OTHER_EPOCH, [batch(3), batch(2)], done)
+        rig.writer.end("greenhouse", End(OTHER_EPOCH, "stopped", 4, 4), done)
+        rig.run_until(lambda: len(answers) == 9)
+    assert answers == [{EPOCH: 0}, None, Stored({EPOCH: 1}, EPOCH), 4, None, 6, True, None, 4]
     assert threads == {threading.current_thread().name}
 
 
@@ -108,9 +127,14 @@ def test_pending_bytes_return_to_nothing(file: Path) -> None:
         with locked(file):
             answers = rig.store_all("greenhouse", [batch(2), batch(2), batch(9)])
             rig.writer.describe("greenhouse", Describe([]), ignored)
-            rig.writer.marks("greenhouse", [EPOCH], ignored)
+            rig.writer.hold("greenhouse", holding(held()), ignored)
             rig.writer.record_gap("greenhouse", Gap(EPOCH, 3, 3, "spool_full"), ignored)
-            size_bytes = 3 * len(batch(2).sealed) + 3 * REQUEST_BYTES
+            rig.writer.end("greenhouse", End(EPOCH, "stopped", 3, 3), ignored)
+            wish = OpenDatagrams(OTHER_EPOCH, MOMENT, 0)
+            rig.writer.open_datagrams("greenhouse", wish, ignored)
+            came = [batch(1), batch(2)]
+            rig.writer.store_datagrams("greenhouse", OTHER_EPOCH, came, ignored)
+            size_bytes = 5 * len(batch(2).sealed) + 5 * REQUEST_BYTES
             assert rig.writer.pending_bytes == size_bytes
         rig.run_until(lambda: rig.writer.pending_bytes == 0)
         assert len(answers) == 3
@@ -124,7 +148,7 @@ def test_close_commits_what_waits(file: Path) -> None:
     with ThreadPoolExecutor(1) as threads:
         with locked(file):
             rig.store_all("greenhouse", [batch(2)])
-            wait_until(lambda: rig.writer._busy_since_s is not None)
+            wait_until(lambda: rig.writer._group.busy_since_s is not None)
             rig.store_all("greenhouse", [batch(seq) for seq in range(3, 102)])
             closing = threads.submit(rig.writer.close, WITHIN_S)
             wait_until(lambda: rig.writer._requests.qsize() == 100)
@@ -196,7 +220,38 @@ def test_full_disk_ends_the_writer_and_leaves_a_sound_file(file: Path) -> None:
     assert rows(file, "PRAGMA integrity_check") == [("ok",)]
     assert rows(file, "SELECT mark FROM epoch") == rows(file, STORED) == [(acknowledged,)]
     with transaction(file) as group:
-        assert group.store("greenhouse", [batch(acknowledged + 1)])[0] == {EPOCH: acknowledged + 1}
+        assert group.store("greenhouse", [batch(acknowledged + 1)]) == Stored(
+            {EPOCH: acknowledged + 1}
+        )
+
+
+def test_damaged_epoch_ends_the_writer(file: Path) -> None:
+    """A mark that does not fit its checksum is never used, also not before a restart finds it."""
+    with writer_rig(file) as rig:
+        with transaction(file) as group:
+            group.store("greenhouse", [batch(1), batch(2)])
+        change(file, "UPDATE epoch SET mark = 1")
+        assert_ends(rig, sqlite3.DatabaseError)
+        assert is_damage(rig.failures[0])
+
+
+def test_refused_row_is_rejected_and_the_writer_goes_on(file: Path) -> None:
+    """What the file will not take costs nobody else anything."""
+    open_for_writing(file).close()
+    change(
+        file,
+        f"CREATE TRIGGER poison BEFORE INSERT ON batch WHEN NEW.to_ns = {at_ns(666)}"
+        " BEGIN SELECT RAISE(ABORT, 'poison'); END",
+    )
+    poison = batch(2, read(666))
+    with writer_rig(file) as rig:
+        stored = rig.store("greenhouse", batch(1), poison, batch(3))
+        assert stored.marks == {EPOCH: 1}
+        assert stored.rejected == [(EPOCH, 2, "the store cannot take it: poison")]
+        gap = Gap(EPOCH, 2, 2, "rejected", 1)
+        assert rig.ask(rig.writer.record_gap, "greenhouse", gap) == 2
+        assert rig.store("greenhouse", batch(3)) == Stored({EPOCH: 3})
+    assert not rig.failures
 
 
 def test_fault_of_ours_ends_the_writer_too(file: Path) -> None:

@@ -50,11 +50,15 @@ def test_the_schema_says_what_the_types_say():
     assert schema["required"] == ["sensors"]
     assert keys["defaults"]["properties"]["interval"]["default"] == "10s"
     assert keys["defaults"]["properties"]["interval"]["pattern"] == "^[0-9]{1,12}(ms|s|m|h|d|y)$"
-    assert keys["spool"]["properties"]["max_size"]["default"] == "8MiB"
+    assert keys["spool"]["properties"]["max_size"]["default"] == "256MiB"
     assert keys["spool"]["type"] == ["object", "null"]
     assert sorted(keys["logs"]["properties"]["level"]["enum"]) == sorted(
         ["debug", "info", "warning", "error"]
     )
+    allow = keys["commands"]["properties"]["allow"]
+    assert (allow["type"], allow["uniqueItems"]) == ("array", True)
+    assert sorted(allow["items"]["enum"]) == ["identify", "ping", "read_now", "set_interval"]
+    assert allow["default"] == ["ping", "identify", "read_now"]
     sensors = keys["sensors"]
     assert sensors["minProperties"] == 1
     assert sensors["propertyNames"] == {"pattern": "^[a-z][a-z0-9_]{0,62}$"}

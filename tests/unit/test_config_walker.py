@@ -31,6 +31,8 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name: Name | None = None
     empty: Empty = Empty()
     extras: dict[Name, Empty] | None = None
+    colours: tuple[Literal["red", "green"], ...] = ("red",)
+    names: tuple[Name, ...] = ()
 
 
 def walk(text):
@@ -65,6 +67,17 @@ def test_right_text_becomes_data_that_converts():
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "colours"),
+    [("", ("red",)), ("colours: []\n", ()), ("colours: [green, red]\n", ("green", "red"))],
+)
+def test_a_list_is_kept_in_its_order(text, colours):
+    """Left out it is the default; empty it is empty."""
+    data, problems = walk(PART + text)
+    assert problems == []
+    assert msgspec.convert(data, Whole).colours == colours
+
+
 def test_an_empty_section_means_its_defaults():
     """All lines below `empty:` may be commented out."""
     data, problems = walk("empty:\nparts: {a: {kind: x}}\n")
@@ -75,7 +88,7 @@ def test_an_empty_section_means_its_defaults():
 PART = "parts: {a: {kind: x}}\n"
 WRONGS = [
     ("nam: it", (2, 1, "nam"), "no such key. Did you mean `name`? Accepted here: parts, name, em"),
-    ("zzz: it", (2, 1, "zzz"), "no such key. Accepted here: parts, name, empty, extras"),
+    ("zzz: it", (2, 1, "zzz"), "no such key. Accepted here: parts, name, empty, extras, c"),
     ("name: No", (2, 7, "name"), "`No` is not accepted here. Accepted: small letters"),
     ("name: self", (2, 7, "name"), "`self` is reserved"),
     ("name: no", (2, 7, "name"), "the truth value false"),
@@ -98,6 +111,23 @@ WRONGS = [
         (2, 9, "extras"),
         "a section is wanted here (lines of `name: ...`), not a list",
     ),
+    (
+        "colours: red",
+        (2, 10, "colours"),
+        "a list is wanted here, such as [red], not `red`. Accepted",
+    ),
+    (
+        "colours: {a: b}",
+        (2, 1, "colours"),
+        "such as [...], not a section of keys. Accepted in it: ",
+    ),
+    ("colours:", (2, 1, "colours"), "nothing stands here: write a list, [] for an empty one. Acc"),
+    ("colours: [red, gren]", (2, 16, "colours.2"), "Did you mean `green`? Accepted: green, red"),
+    ("colours:\n- red\n- on", (4, 3, "colours.2"), "`on` is not accepted here. Accepted: green"),
+    ("colours: [[red]]", (2, 11, "colours.1"), "a single value is wanted here, not a list"),
+    ("colours: [red, green, red]", (2, 23, "colours.3"), "`red` stands in this list already"),
+    ("names: [a, b, No]", (2, 15, "names.3"), "`No` is not accepted here. Accepted: small letters"),
+    ("names: a", (2, 8, "names"), "a list is wanted here, such as [a], not `a`"),
     ("extras:\n  no:", (3, 3, "extras.no"), "the truth value false"),
     ("extras:\n  A:", (3, 3, "extras.A"), "`A` is not accepted here. Accepted: small letters"),
 ]

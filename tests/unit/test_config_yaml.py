@@ -57,6 +57,10 @@ def test_every_example_works(tmp_path, monkeypatch, name, settings_type, check):
             "gpiozero:MCP3008",
             "synthetic:sine",
         }
+        assert {output.driver for output in loaded.commands.outputs.values()} == {
+            "gpiozero:LED",
+            "gpiozero:OutputDevice",
+        }
         assert loaded.name == "greenhouse"
         assert list(loaded.sensors["host"].channels) == ["cpu_temperature", "load_1m"]
     else:

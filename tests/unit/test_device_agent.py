@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,11 +15,12 @@ from config import load
 from device.agent import Agent
 from device.settings import DeviceSettings, problems
 from kit import programs
+from kit.links import opened
 from kit.programs import Program, free_port
 from kit.scripted import ScriptedCollector, scripted_collector
 from kit.waiting import until, wait_until
+from wire.bodies import Describe, Hello, Hold
 from wire.conversation import Closed
-from wire.frames import Describe, Hello
 
 COUNTER = "  count:\n    driver: synthetic:counter\n    interval: 100ms\n"
 HUNG = "  hung:\n    driver: synthetic:slow\n    options: {delay: 3600}\n    timeout: 100ms\n"
@@ -44,19 +46,31 @@ def events(agent: Program) -> list[str]:
 
 
 def test_stops_cleanly_without_a_collector(tmp_path: Path) -> None:
-    """SIGTERM is exit 0; what could not be handed over is counted, once."""
+    """SIGTERM is exit 0; what could not be handed over is kept on the card, and said once."""
     with started(tmp_path, free_port()) as agent:
-        wait_until(lambda: agent.ask("status")["held_readings"] >= 2)
+        wait_until(lambda: agent.ask("status")["spool"]["held_readings"] >= 2)
         assert agent.stop() == 0
     assert events(agent) == [
         "agent_started",
         "link_down",
         "agent_stopping",
-        "readings_given_up",
+        "readings_kept",
         "agent_stopped",
     ]
-    assert re.search(r"event=readings_given_up readings=[1-9]", agent.said())
+    (kept,) = re.findall(r"event=readings_kept readings=(\d+)", agent.said())
+    assert stored(agent.state, "SELECT sum(readings) FROM batch") == int(kept) >= 2
+    assert stored(agent.runtime, "SELECT count(*) FROM batch") == 0
     assert not (agent.runtime / "control").exists()
+
+
+def stored(folder: Path, question: str) -> int:
+    """What the spool's file in a folder holds, once nobody has it open."""
+    database = sqlite3.connect(folder / "spool.db")
+    try:
+        (number,) = database.execute(question).fetchone()
+    finally:
+        database.close()
+    return int(number)
 
 
 def test_logs_are_one_event_a_line(tmp_path: Path) -> None:
@@ -97,6 +111,101 @@ def test_stop_hands_over_everything(tmp_path: Path) -> None:
             assert events(agent) == ["agent_started", "link_up", "agent_stopping", "agent_stopped"]
             acknowledged = f"acknowledged_readings={collector.readings}\n"
             assert agent.said().endswith(acknowledged)
+
+    asyncio.run(scenario())
+
+
+def test_stop_leaves_no_epoch_behind(tmp_path: Path) -> None:
+    """The end of the run is acknowledged too: its row is gone, from memory and from the card."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path) as (agent, collector):
+            await until(lambda: collector.readings >= 3)
+            assert await asyncio.to_thread(agent.stop) == 0
+            ((epoch, end),) = collector.ends.items()
+            assert (end.reason, end.last_seq, end.readings) == (
+                "stopped",
+                collector.marks[epoch],
+                collector.readings,
+            )
+            for folder in (agent.runtime, agent.state):
+                assert stored(folder, "SELECT count(*) FROM epoch") == 0
+                assert stored(folder, "SELECT count(*) FROM batch") == 0
+                assert stored(folder, "SELECT count(*) FROM tick") == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ends", ["stop", "kill"])
+def test_next_start_offers_what_is_left(tmp_path: Path, ends: str) -> None:
+    """Everything accepted without a collector, also before kill -9; and that run's end."""
+
+    async def scenario() -> None:
+        port = free_port()
+        agent = programs.device(tmp_path, port, COUNTER)
+        try:
+            await asyncio.to_thread(agent.start)
+            await until(lambda: accepted(agent) >= 5)
+            at_least = accepted(agent)
+            await asyncio.to_thread(getattr(agent, ends))
+            async with scripted_collector(port) as collector:
+                await asyncio.to_thread(agent.start)
+                await until(lambda: collector.ends)
+                (hold,) = collector.session.heard(Hold)
+                present, former = (each.epoch for each in hold.epochs)
+                end = collector.ends[former]
+                assert end.reason == ("stopped" if ends == "stop" else "restarted")
+                assert end.last_seq == collector.marks[former]
+                readings = sum(
+                    arrived.header.readings
+                    for arrived in collector.stored
+                    if arrived.header.place.epoch == former
+                )
+                assert readings == end.readings >= at_least
+                await until(lambda: collector.marks.get(present))
+                assert collector.gaps == []
+        finally:
+            agent.end()
+
+    asyncio.run(scenario())
+
+
+def accepted(agent: Program) -> int:
+    """How many readings it has accepted."""
+    count: int = agent.ask("status")["accepted_readings"]
+    return count
+
+
+def test_edited_name_keeps_what_was_offered_aside(tmp_path: Path) -> None:
+    """What `pi` has offered is not `shed`'s: it waits until `name:` is that again, and status says so."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path) as (agent, collector):
+            collector.acknowledges = False
+            await until(lambda: collector.readings >= 2)
+            (offered,) = collector.marks
+            collector.session.bye("stopping", retry_after_s=60.0)
+            await until(lambda: agent.ask("status")["link"] == "down")
+            collector.greets = False
+            await asyncio.to_thread(agent.kill)
+            yaml = agent.config.read_text()
+            agent.config.write_text(yaml.replace("name: pi", "name: shed"))
+            collector.greets = collector.acknowledges = True
+            collector.marks.clear()
+            collector.stored.clear()
+            await asyncio.to_thread(agent.start)
+            await until(lambda: collector.readings)
+            assert [each.device for each in collector.session.heard(Hello)] == ["shed"]
+            (hold,) = collector.session.heard(Hold)
+            assert offered not in [each.epoch for each in hold.epochs]
+            status = await asyncio.to_thread(agent.command, "status")
+            assert "! readings of 1 earlier runs were begun to be sent under" in status.stdout
+            assert await asyncio.to_thread(agent.stop) == 0
+            agent.config.write_text(yaml)
+            await asyncio.to_thread(agent.start)
+            await until(lambda: offered in collector.ends)
+            assert collector.gaps == []
+            assert agent.ask("status")["spool"]["others_epochs"] == 0
 
     asyncio.run(scenario())
 
@@ -159,7 +268,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
             agent.end()
 
 
-@pytest.mark.parametrize("part", ["link", "sampler"])
+@pytest.mark.parametrize("part", ["link", "sampler", "spool"])
 def test_part_that_fails_ends_the_agent(tmp_path: Path, part: str) -> None:
     """A bug is seen: the others are stopped in order, and the error comes out."""
     config = tmp_path / "device.yaml"
@@ -171,7 +280,7 @@ def test_part_that_fails_ends_the_agent(tmp_path: Path, part: str) -> None:
         raise RuntimeError("a bug")
 
     async def scenario() -> None:
-        agent = Agent(settings, tmp_path)
+        agent = Agent(settings, await opened(tmp_path), tmp_path)
         getattr(agent, part).run = fails
         await agent.run()
 

@@ -2,14 +2,19 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from device.__main__ import main
+from device.commands import status
+from device.spool_status import SpoolStatus
 from kit import programs
 from kit.programs import ROOT, Program, free_port
 from kit.waiting import wait_until
@@ -63,6 +68,11 @@ def process(*argv: str, **environment: str) -> "subprocess.CompletedProcess[str]
         timeout=60,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
     )
+
+
+def lines_of(done: "subprocess.CompletedProcess[str]") -> list[str]:
+    """What it printed."""
+    return done.stdout.splitlines()
 
 
 def one_line(text: str) -> str:
@@ -122,11 +132,10 @@ def test_check_loads_no_agent(config: Path) -> None:
     done = process("-c", script)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.splitlines()[-1].split())
-    heavy = {"gpiozero", "numpy", "sqlite3", "service.stream", "service.notify"}
+    heavy = {"gpiozero", "cryptography", "numpy", "sqlite3", "service.stream", "service.notify"}
     assert not loaded & heavy
-    allowed = {"device.__main__", "device.commands", "device.sensors", "device.settings"}
-    parts = {name for name in loaded if name.startswith("device.")}
-    assert {".".join(name.split(".")[:2]) for name in parts} <= allowed
+    allowed = {"__main__", "cipher", "commands", "errors", "outputs", "sensors", "settings"}
+    assert {name.split(".")[1] for name in loaded if name.startswith("device.")} <= allowed
     assert {name for name in loaded if name.startswith("wire.")} <= {"wire.readings"}
 
 
@@ -210,11 +219,17 @@ def test_status_of_a_running_agent(agent: Program) -> None:
     wait_until(lambda: agent.ask("status")["last_end"])
     done = agent.command("status")
     assert (done.returncode, done.stderr) == (0, "")
-    first, link, readings, empty, head, air, broken = done.stdout.splitlines()
+    first, link, readings, spool, risk, written, empty, head, air, broken = lines_of(done)
     assert first.startswith("pi: running for ")
     assert link.startswith("link down to 127.0.0.1:")
     assert "(no_connection: Connection refused), next try in " in link
-    assert "accepted, 0 acknowledged" in readings
+    assert "accepted, 0 acknowledged, 0 reads skipped" in readings
+    assert re.fullmatch(r"spool \(frugal\): [0-9]+ readings waiting, .* of 256.0 MiB.*", spool)
+    assert re.fullmatch(
+        r"a power cut now would lose (nothing|\d+ readings, of the last [0-9.]+ s \(`at_risk` is 10 s\))",
+        risk,
+    )
+    assert written.startswith("written to disk since the start: ")
     assert empty == ""
     assert head.split() == ["SENSOR", "INTERVAL", "READS", "FAILED", "LAST", "TOOK", "DETAIL"]
     assert (air.split()[0], air.split()[5]) == ("air", "good")
@@ -224,9 +239,79 @@ def test_status_of_a_running_agent(agent: Program) -> None:
 def test_status_as_json(agent: Program) -> None:
     """For programs: the same facts by name."""
     done = agent.command("status", "--json")
-    status = json.loads(done.stdout)
-    assert (status["device"], status["link"]) == ("pi", "down")
-    assert [sensor["sensor"] for sensor in status["sensors"]] == ["air", "broken"]
+    told = json.loads(done.stdout)
+    assert (told["device"], told["link"]) == ("pi", "down")
+    assert told["spool"]["policy"] == "frugal"
+    assert [sensor["sensor"] for sensor in told["sensors"]] == ["air", "broken"]
+
+
+def spool_lines(**figures: Any) -> list[str]:
+    """What is printed of a spool with these figures."""
+    spool = SpoolStatus(
+        policy="frugal",
+        held_readings=0,
+        held_bytes=0,
+        max_bytes=256 * 2**20,
+        at_risk_readings=0,
+        at_risk_s=0.0,
+        at_risk_limit_s=10.0,
+        room_s=None,
+        written_bytes=None,
+        dropped_readings=0,
+        refused_readings=0,
+        full=False,
+        card_error="",
+        others_epochs=0,
+    )
+    return status._spool_lines(msgspec.structs.replace(spool, **figures))
+
+
+def test_status_of_an_empty_spool_is_short() -> None:
+    """Nothing waits, nothing is at risk, nothing is wrong."""
+    assert spool_lines() == [
+        "spool (frugal): 0 readings waiting, 0 bytes of 256.0 MiB",
+        "a power cut now would lose nothing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("figures", "line"),
+    [
+        (
+            {"held_readings": 9, "held_bytes": 2048, "room_s": 3 * 86400.0},
+            "spool (frugal): 9 readings waiting, 2.0 KiB of 256.0 MiB, room for 3 days offline at "
+            "this rate",
+        ),
+        (
+            {"at_risk_readings": 80, "at_risk_s": 4.94},
+            "a power cut now would lose 80 readings, of the last 4.9 s (`at_risk` is 10 s)",
+        ),
+        (
+            {"at_risk_readings": 80, "policy": "memory"},
+            "a power cut now would lose 80 readings: this policy keeps nothing on the card",
+        ),
+        ({"written_bytes": 5 * 2**20}, "written to disk since the start: 5.0 MiB"),
+        (
+            {"dropped_readings": 7},
+            "! no room: 7 of the oldest readings were dropped; the collector is told which",
+        ),
+        ({"refused_readings": 7}, "! no room even so: 7 new readings were not taken"),
+        ({"full": True}, "! nothing can be kept now: no sensor is read until there is room"),
+        (
+            {"card_error": "disk I/O error"},
+            "! the card does not work (disk I/O error): what is read is kept in memory only",
+        ),
+        (
+            {"others_epochs": 2},
+            "! readings of 2 earlier runs were begun to be sent under another `name:`; they are "
+            "kept, and sent once it is that again",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_status_says_what_is_wrong_with_the_spool(figures: dict[str, Any], line: str) -> None:
+    """Each trouble in a line of its own, with what it means."""
+    assert line in spool_lines(**figures)
 
 
 # --- run

@@ -35,7 +35,7 @@ class Rig:
             {sensor.name: sensor for sensor in sensors},
             lambda: not self.is_full,
             self._accept,
-            self._channels_changed,
+            self._description_changed,
         )
 
     def times_ns(self, sensor: str = "air") -> list[int]:
@@ -53,7 +53,7 @@ class Rig:
         self.got.append((sensor, time_ns, points))
         return True
 
-    def _channels_changed(self) -> None:
+    def _description_changed(self) -> None:
         self.changes += 1
 
 
@@ -256,6 +256,83 @@ def test_stall_does_not_heap_up_reads(monkeypatch: pytest.MonkeyPatch) -> None:
             await until(lambda: rig.count() >= 1)
 
     asyncio.run(scenario())
+
+
+def test_shorter_interval_begins_at_once() -> None:
+    """Nobody waits for the end of an hour; the collector is told of it, and the others go on."""
+    hourly = sensor_of(ScriptedAdapter(), "hourly", interval_s=3600)
+
+    async def scenario() -> None:
+        async with sampling(hourly, sensor_of(ScriptedAdapter(), interval_s=3600)) as rig:
+            await until(lambda: rig.count() and rig.count("hourly"))
+            rig.sampler.set_interval("hourly", 0.1)
+            assert (rig.changes, hourly.interval_s) == (1, 0.1)
+            assert rig.sampler.next_due_ns <= boottime_ns() + 2 * TICK_NS
+            await until(lambda: rig.count("hourly") >= 5)
+            assert (rig.count(), hourly.description().interval_s) == (1, 0.1)
+            assert rig.sampler.is_on_time(boottime_ns(), 10.0)
+
+    asyncio.run(scenario())
+
+
+def test_longer_interval_ends_the_reads() -> None:
+    """What is due by then is read; the next is on the grid of the new interval."""
+
+    async def scenario() -> None:
+        async with sampling(sensor_of(ScriptedAdapter()), sensor_of(ScriptedAdapter(), "b")) as rig:
+            await until(lambda: rig.count() >= 3)
+            rig.sampler.set_interval("air", 86_400.0)
+            await asyncio.sleep(0)
+            count, others = rig.count(), rig.count("b")
+            await until(lambda: rig.count("b") >= others + 5)
+            assert rig.count() <= count + 1, "but for the one under way"
+
+    asyncio.run(scenario())
+
+
+def test_change_of_interval_loses_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ticks that passed unread before the change are skipped by the former interval, no others."""
+    jump = jumping(monkeypatch)
+
+    async def scenario() -> None:
+        async with sampling(sensor_of(ScriptedAdapter())) as rig:
+            await until(lambda: rig.count() >= 2)
+            before = rig.sampler.skipped_reads
+            jump(100.0)
+            rig.sampler.set_interval("air", 3600.0)
+            skipped = rig.sampler.skipped_reads - before
+            assert 998 <= skipped <= 1001
+            jump(3600.0)
+            rig.sampler.set_interval("air", 0.1)
+            assert rig.sampler.skipped_reads - before <= skipped + 2
+
+    asyncio.run(scenario())
+
+
+def test_interval_set_before_the_start_holds() -> None:
+    """And every sensor is still read at the start."""
+
+    async def scenario() -> None:
+        air = sensor_of(ScriptedAdapter(), interval_s=3600)
+        rig = Rig(air)
+        rig.sampler.set_interval("air", 0.1)
+        task = asyncio.create_task(rig.sampler.run())
+        await asyncio.sleep(0)
+        rig.sampler.set_interval("air", 0.2)  # before the first tick
+        await until(lambda: rig.count() >= 3)
+        task.cancel()
+        await asyncio.wait([task])
+        air.reader.stop()
+
+    asyncio.run(scenario())
+
+
+def test_interval_of_an_unknown_sensor_is_an_error() -> None:
+    """And changes nothing."""
+    rig = Rig(sensor_of(ScriptedAdapter()))
+    with pytest.raises(KeyError):
+        rig.sampler.set_interval("ari", 1.0)
+    assert rig.changes == 0
 
 
 def test_sampler_knows_whether_it_is_on_time() -> None:

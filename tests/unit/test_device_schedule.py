@@ -75,6 +75,20 @@ def test_offset_lies_within_the_interval(name: str, interval: int) -> None:
     assert 0 <= offset_ticks(name, interval) < interval
 
 
+@settings(deadline=None)
+@given(SENSORS, INTERVALS_S, TICKS, st.data())
+def test_new_interval_is_as_if_it_had_always_been(
+    intervals_s: dict[str, float], interval_s: float, after: int, data: st.DataObject
+) -> None:
+    """The sensor moves to the grid of its new interval; the others stay where they are."""
+    name = data.draw(st.sampled_from(sorted(intervals_s)))
+    schedule = Schedule(intervals_s)
+    schedule.set_interval(name, interval_s)
+    fresh = Schedule({**intervals_s, name: interval_s})
+    assert schedule.next_tick(after) == fresh.next_tick(after)
+    assert schedule.due_between(after, after + 50) == fresh.due_between(after, after + 50)
+
+
 def test_offset_is_the_same_in_every_process() -> None:
     """A restart goes on on the same grid: no hash that changes with each start."""
     assert [offset_ticks(name, 100) for name in ("air", "host", "door")] == [19, 33, 1]

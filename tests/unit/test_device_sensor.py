@@ -18,7 +18,7 @@ from device.settings import ChannelSettings
 from kit.adapters import VALUE, Hang, ScriptedAdapter, counted, sensor_of
 from kit.waiting import WITHIN_S
 from wire.blocks import Point
-from wire.frames import ChannelDescription, SensorDescription
+from wire.bodies import ChannelDescription, SensorDescription
 from wire.readings import Quality
 
 WEATHER = [

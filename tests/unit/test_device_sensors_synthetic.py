@@ -26,6 +26,11 @@ def values(sensor):
     return [sample.value for sample in sensor.read()]
 
 
+def without_times(ledger):
+    """Return the lines of a ledger without their last column."""
+    return [line.rpartition(" ")[0] for line in ledger.read_text().splitlines()]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_needs_no_options(kind):
     """`driver: synthetic:KIND` alone is right."""
@@ -108,13 +113,54 @@ def test_ledger_has_every_sample_before_it_is_returned(tmp_path):
     ledger = tmp_path / "ledger"
     sensor = opened("failing", every=2, channels=2, ledger=str(ledger))
     sensor.read()
-    assert ledger.read_text() == "1 value_1 1.0\n1 value_2 1.0\n"
+    assert without_times(ledger) == ["1 value_1 1.0", "1 value_2 1.0"]
     with pytest.raises(SensorError):
         sensor.read()
     sensor.close()
     sensor.open()
     sensor.read()
-    assert ledger.read_text().splitlines()[2:] == ["3 value_1 3.0", "3 value_2 3.0"]
+    assert without_times(ledger)[2:] == ["3 value_1 3.0", "3 value_2 3.0"]
+
+
+def test_ledger_says_when_a_sample_was_given(tmp_path):
+    """CLOCK_BOOTTIME in ns, between that before the read and that after it."""
+    ledger = tmp_path / "ledger"
+    sensor = opened("counter", ledger=str(ledger))
+    before_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    sensor.read()
+    after_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    assert before_ns <= int(ledger.read_text().split()[3]) <= after_ns
+
+
+@pytest.mark.parametrize("torn", ["", "4", "4 val", "4 value 14.0 123"])
+def test_counter_goes_on_behind_its_ledger(tmp_path, torn):
+    """Another process gives no value twice; what a kill tore off counts as not given."""
+    ledger = tmp_path / "ledger"
+    ledger.write_text("1 value 11.0 5\n3 value 13.0 6\n" + torn)
+    sensor = opened("counter", start=10, ledger=str(ledger))
+    assert values(sensor) == [14]
+    assert without_times(ledger) == ["1 value 11.0", "3 value 13.0", "4 value 14.0"]
+
+
+@pytest.mark.parametrize("torn", ["1", "1 value 1.0 98"])
+def test_a_torn_first_line_is_cut_off_too(tmp_path, torn):
+    """And the count begins at 1 again: that read was given to nobody."""
+    ledger = tmp_path / "ledger"
+    ledger.write_text(torn)
+    assert values(opened("counter", ledger=str(ledger))) == [1]
+    assert without_times(ledger) == ["1 value 1.0"]
+
+
+@pytest.mark.parametrize("text", ["name: pi\n", "no line", "\n", "x" * 10_000])
+def test_a_file_that_is_no_ledger_is_left_alone(tmp_path, text):
+    """Somebody may have named the wrong file: say so, and change nothing in it."""
+    file = tmp_path / "notes"
+    file.write_text(text)
+    sensor = make("synthetic:counter", {"ledger": str(file)})
+    with pytest.raises(SensorError, match="notes is no ledger"):
+        sensor.open()
+    sensor.close()
+    assert file.read_text() == text
 
 
 def test_ledger_tells_what_a_killed_process_produced(tmp_path):
@@ -133,8 +179,8 @@ def test_ledger_tells_what_a_killed_process_produced(tmp_path):
         child.send_signal(signal.SIGKILL)
     text = ledger.read_text()
     assert text.endswith("\n")
-    assert [f"{n} {line}" for n, line in enumerate(seen, start=1)] == [
-        line for line in text.splitlines(keepends=True) if " value_100 " in line
+    assert [f"{n} {line.rstrip()}" for n, line in enumerate(seen, start=1)] == [
+        line for line in without_times(ledger) if " value_100 " in line
     ][:20]
 
 

@@ -27,7 +27,11 @@ def test_everything_but_sensors_may_be_left_out(read):
     settings = read(AIR)
     assert settings.name is None
     assert settings.collector.address == "127.0.0.1:8888"
-    assert settings.spool.max_bytes == 8 * 2**20
+    assert settings.collector.transport == "tcp"
+    spool = settings.spool
+    assert (spool.policy, spool.at_risk_s, spool.max_bytes) == ("frugal", 10, 256 * 2**20)
+    assert settings.commands.allow == ("ping", "identify", "read_now")
+    assert settings.commands.outputs == {}
     assert settings.logs.level == "info"
     assert settings.sensors["air"].channels is None
     assert settings.sensor_timing("air") == Timing(interval_s=10, timeout_s=2)
@@ -36,11 +40,14 @@ def test_everything_but_sensors_may_be_left_out(read):
 def test_everything_can_be_said(read):
     """Every key of the file, in the units people write."""
     settings = read(
-        "name: greenhouse\nlabel: 온실, north\ncollector: {address: '[::1]:9'}\n"
+        "name: greenhouse\nlabel: 온실, north\ncollector: {address: '[::1]:9', transport: udp}\n"
         "defaults: {interval: 500ms, timeout: 1m}\nsensors:\n  air:\n    driver: synthetic:sine\n"
         "    options: {period: 5}\n    interval: 1d\n    timeout: 10ms\n    label: Air\n"
         "    channels: {value: {label: It}}\n  soil: {driver: synthetic:walk}\n"
-        "spool: {max_size: 64KiB}\nlogs: {level: debug, format: json}\n"
+        "spool: {policy: strict, at_risk: 1m, max_size: 1MiB}\n"
+        "commands:\n  allow: [set_interval]\n"
+        "  outputs: {fan: {driver: 'gpiozero:OutputDevice', options: {pin: 24}}}\n"
+        "logs: {level: debug, format: json}\n"
     )
     assert settings.name == "greenhouse"
     assert settings.collector.address == "[::1]:9"
@@ -48,7 +55,11 @@ def test_everything_can_be_said(read):
     assert settings.sensors["air"].channels["value"].label == "It"
     assert settings.sensor_timing("air") == (86400, 0.01)
     assert settings.sensor_timing("soil") == (0.5, 60)
-    assert settings.spool.max_bytes == 65536
+    assert settings.collector.transport == "udp"
+    spool = settings.spool
+    assert (spool.policy, spool.at_risk_s, spool.max_bytes) == ("strict", 60, 2**20)
+    assert settings.commands.allow == ("set_interval",)
+    assert settings.commands.outputs["fan"].options == {"pin": 24}
 
 
 @pytest.mark.parametrize(
@@ -64,8 +75,23 @@ def test_everything_can_be_said(read):
         ("defaults: {interval: 2d}\n", "Accepted: 100ms to 1d"),
         ("defaults: {timeout: 5ms}\n", "Accepted: 10ms to 1h"),
         ("defaults: {timeout: 2h}\n", "Accepted: 10ms to 1h"),
-        ("spool: {max_size: 63KiB}\n", "Accepted: 64KiB to 1GiB"),
-        ("spool: {max_size: 2GiB}\n", "Accepted: 64KiB to 1GiB"),
+        ("spool: {max_size: 1023KiB}\n", "Accepted: 1MiB to 64GiB"),
+        ("spool: {max_size: 65GiB}\n", "Accepted: 1MiB to 64GiB"),
+        ("spool: {at_risk: 900ms}\n", ":4:18: spool.at_risk: 900ms is not accepted"),
+        ("spool: {at_risk: 2h}\n", "Accepted: 1s to 1h"),
+        ("spool: {policy: frugl}\n", "Did you mean `frugal`?"),
+        ("collector: {transport: quic}\n", "Accepted: tcp, udp"),
+        ("commands: {allow: [ping, red_now]}\n", ":4:26: commands.allow.2: `red_now` is not"),
+        ("commands: {allow: [ping, red_now]}\n", "Did you mean `read_now`? Accepted: identify"),
+        ("commands: {allow: [ping, ping]}\n", ":4:26: commands.allow.2: `ping` stands in this"),
+        ("commands: {outputs: {Fan: {driver: 'gpiozero:LED', options: {pin: 1}}}}\n", "`Fan` is"),
+        ("commands: {outputs: {fan: {options: {pin: 1}}}}\n", "outputs.fan.driver: this key is m"),
+        ("commands: {outputs: {fan: {driver: 'gpiozero:Buzer'}}}\n", "Did you mean `Buzzer`? A"),
+        ("commands: {outputs: {fan: {driver: 'gpiozero:LED'}}}\n", "needs the option `pin`"),
+        (
+            "commands: {outputs: {fan: {driver: 'gpiozero:LED', options: {pni: 1, pin: 1}}}}\n",
+            ":4:62: commands.outputs.fan.options.pni: ",
+        ),
         ("logs: {level: warn}\n", "Did you mean `warning`?"),
         ("collector: {address: 192.168.1.20:8888}\n", ":4:13: collector.address: 192.168.1.20 is"),
         ("collector: {address: 127.0.0.1:0}\n", "port 0 does not exist"),

@@ -13,8 +13,9 @@ from kit.wireworks import EPOCH, sealed_batch
 from service import stream
 from service.stream import ConversationStream
 from wire import conversation, frames
+from wire.bodies import Ack, Body, Bye, Describe, Hello, Ping, Pong, Ready
 from wire.conversation import Closed, Event, State
-from wire.frames import Ack, Bye, Describe, FrameReader, FrameType, Hello, Ping, Pong, Ready
+from wire.frames import FrameReader, FrameType
 from wire.receiver import Arrived, Receiver
 
 HELLO = frames.encode(Hello("greenhouse", 1, 1, "test"))
@@ -73,9 +74,9 @@ class Peer:
         async with asyncio.timeout(WITHIN_S):
             await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
-    async def hears(self, count: int = 1) -> list[frames.Body | bytes]:
+    async def hears(self, count: int = 1) -> list[Body | bytes]:
         """Read until so many frames have come, and return all that did; fewer at the end."""
-        found: list[frames.Body | bytes] = []
+        found: list[Body | bytes] = []
         async with asyncio.timeout(WITHIN_S):
             while len(found) < count:
                 data = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
@@ -86,7 +87,7 @@ class Peer:
                     found.append(body if is_batch else frames.decode(kind, body))
         return found
 
-    async def hears_all(self) -> list[frames.Body | bytes]:
+    async def hears_all(self) -> list[Body | bytes]:
         """Read to the end of the stream."""
         return await self.hears(1_000_000)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.wireworks import BOOT, CLOCK, EPOCH, resealed, sealed_batch
+from kit.wireworks import BOOT, CLOCK, EPOCH, damaged, resealed, sealed_batch
 from wire import batches
 from wire.batches import Place, seal
 from wire.blocks import OpenBody, Point
@@ -81,6 +81,23 @@ def test_numbers_that_cannot_be_are_refused(offset: int, new: bytes, message: st
         batches.open_header(resealed(sealed_batch(), offset, new))
 
 
+def test_damaged_batch_still_names_its_place() -> None:
+    """Whoever cannot take it can say which one it was."""
+    sealed = sealed_batch(7, [1.0, 2.0], before=12)
+    assert batches.place_of(damaged(sealed)) == Place(EPOCH, 7, 12)
+    assert batches.place_of(sealed[:88]) == Place(EPOCH, 7, 12)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", sealed_batch()[:87], resealed(sealed_batch(), 24, bytes(8)), b"\xff" * 200],
+)
+def test_what_names_no_place_is_no_batch_at_all(data: bytes) -> None:
+    """A seq that no batch can have, or too few bytes to hold one."""
+    with pytest.raises(BatchError):
+        batches.place_of(data)
+
+
 def test_body_must_hold_what_the_header_says() -> None:
     """A count or a span of times that differs is found when the body is opened."""
     sealed = sealed_batch(values=[1.0, 2.0])
@@ -116,6 +133,11 @@ def test_split_gives_back_batches_end_to_end() -> None:
 @given(st.binary(max_size=400))
 def test_any_bytes_are_a_batch_or_a_batch_error(data: bytes) -> None:
     """A peer's bytes raise nothing but BatchError."""
-    for read in (batches.open_header, batches.open_body, lambda run: list(batches.split(run))):
+    for read in (
+        batches.open_header,
+        batches.place_of,
+        batches.open_body,
+        lambda run: list(batches.split(run)),
+    ):
         with contextlib.suppress(BatchError):
             read(data)

@@ -1,37 +1,47 @@
 """wire.receiver: the collector's end, without a socket; a stranger's bytes never raise."""
 
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.wireworks import BOOT, EPOCH, resealed, sealed_batch
+from kit.wireworks import EPOCH, HELD, MOMENT, damaged, resealed, sealed_batch
 from wire import frames
-from wire.conversation import Closed, State
-from wire.errors import LocalProtocolError
-from wire.frames import (
+from wire.bodies import (
     Ack,
+    Body,
     Bye,
     ChannelDescription,
+    Command,
+    DatagramKey,
     Describe,
+    End,
     Gap,
     Held,
     Hello,
     Hold,
     Mark,
     Marks,
+    OpenDatagrams,
     Ping,
     Pong,
     Ready,
+    Reject,
+    Report,
+    Result,
     SensorDescription,
 )
-from wire.receiver import Arrived, Receiver
+from wire.conversation import Closed, State
+from wire.errors import LocalProtocolError
+from wire.receiver import MAX_HELD_EPOCHS, MAX_REJECTED_EPOCHS, Arrived, Dropped, Receiver
 
+OTHER_EPOCH = bytes(16)
 HELLO = frames.encode(Hello("greenhouse", 1, 1, "test"))
 
 
-def said(receiver: Receiver) -> list[frames.Body]:
+def said(receiver: Receiver) -> list[Body]:
     """What the receiver has to say, decoded."""
     found = frames.FrameReader(frames.MAX_FRAME_BYTES).feed(b"".join(receiver.outgoing(0.0)))
     return [frames.decode(kind, data) for kind, data in found]
@@ -44,6 +54,18 @@ def open_receiver() -> Receiver:
     receiver.ready("c")
     assert said(receiver) == [Ready(1, "c")]
     return receiver
+
+
+def hear(receiver: Receiver, *frames_: Body | bytes) -> list[object]:
+    """Give it frames of the device, a batch as its bytes; return what they mean, Arrived as seqs."""
+    stream = b"".join(
+        frames.encode_batch(each) if isinstance(each, bytes) else frames.encode(each)
+        for each in frames_
+    )
+    return [
+        each.header.place.seq if isinstance(each, Arrived) else each
+        for each in receiver.receive(stream, 0.0)
+    ]
 
 
 def closed_by(receiver: Receiver, data: bytes) -> Closed:
@@ -59,24 +81,84 @@ def test_events_come_in_the_order_of_the_stream() -> None:
     receiver = open_receiver()
     sealed = sealed_batch()
     gap = Gap(EPOCH, 2, 3, "collector_rollback")
-    hold = Hold([Held(EPOCH, BOOT, 1)])
+    end, result = End(EPOCH, "stopped", 3, 20), Result(4, False, "no such sensor")
+    wish, hold = OpenDatagrams(OTHER_EPOCH, MOMENT, 10**9), Hold([HELD], lost="power_cut")
+    first, last = (Describe([]), hold), (gap, end, result, wish)
     stream = (
-        frames.encode(Describe([])) + frames.encode(hold)
-        + frames.encode_batch(sealed) + frames.encode(gap)
+        b"".join(map(frames.encode, first))
+        + frames.encode_batch(sealed) + b"".join(map(frames.encode, last))
     )  # fmt: skip
-    describe_event, hold_event, arrived, gap_event = receiver.receive(stream, 0.0)
-    assert (describe_event, hold_event, gap_event) == (Describe([]), hold, gap)
+    *before, arrived, gap_event, end_event, result_event, wish_event = receiver.receive(stream, 0.0)
+    assert tuple(before) == first
+    assert (gap_event, end_event, result_event, wish_event) == last
     assert isinstance(arrived, Arrived)
     assert arrived.sealed == sealed
     assert arrived.header.place.seq == 1
 
 
-def test_answers_are_marks_and_acks() -> None:
-    """What the owner decides goes out as frames."""
+def test_what_the_owner_decides_goes_out() -> None:
+    """Answers and wishes become frames."""
     receiver = open_receiver()
     receiver.marks(Marks([Mark(EPOCH, 4)]))
     receiver.ack(EPOCH, 5)
-    assert said(receiver) == [Marks([Mark(EPOCH, 4)]), Ack(EPOCH, 5)]
+    receiver.ack(EPOCH, 6, ended=True)
+    receiver.reject(OTHER_EPOCH, 7, "x" * 300)
+    bodies = [Command(1, "ping"), DatagramKey(EPOCH, 7, bytes(32)), Report(EPOCH, 10, 9, 1)]
+    receiver.command(bodies[0])
+    receiver.datagram_key(bodies[1])
+    receiver.report(bodies[2])
+    receiver.ping(9)
+    assert said(receiver) == [
+        Marks([Mark(EPOCH, 4)]),
+        Ack(EPOCH, 5),
+        Ack(EPOCH, 6, ended=True),
+        Reject(OTHER_EPOCH, 7, "x" * 200),
+        *bodies,
+        Ping(9),
+    ]
+    assert hear(receiver, Pong(9)) == [Pong(9)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [Command(1, "n" * 65), Command(1, "n", ["x" * 201]), Command(1, "n", [], 0.0), Command(1, 7)],
+)
+def test_command_that_no_frame_can_say_is_refused_here(command: Command) -> None:
+    """The device would end the session over it."""
+    receiver = open_receiver()
+    with pytest.raises(LocalProtocolError, match="cannot say"):
+        receiver.command(command)
+    assert said(receiver) == []
+
+
+def test_many_epochs_come_in_many_frames_as_one_event() -> None:
+    """Nothing is told before the last of them; the answer goes in as many frames as it needs."""
+    epochs = [Held(seq.to_bytes(16, "big"), 1, MOMENT, 0) for seq in range(10_000)]
+    receiver = open_receiver()
+    for start in range(0, 10_000, 1000):
+        part = Hold(epochs[start : start + 1000], more=start < 9000, lost="spool_lost")
+        events = hear(receiver, part)
+        assert events == ([] if part.more else [Hold(epochs, lost="spool_lost")])
+    receiver.marks(Marks([Mark(held.epoch, 2**62) for held in epochs]))
+    answer = [each for each in said(receiver) if isinstance(each, Marks)]
+    assert [each.more for each in answer] == [True, True, False]
+    assert [mark.epoch for each in answer for mark in each.marks] == [held.epoch for held in epochs]
+
+
+def test_second_hold_begins_anew() -> None:
+    """What was named before is not named again."""
+    receiver = open_receiver()
+    other = Held(OTHER_EPOCH, 1, MOMENT, 0)
+    assert hear(receiver, Hold([HELD]), Hold([other])) == [Hold([HELD]), Hold([other])]
+
+
+def test_endless_hold_ends_the_session() -> None:
+    """A device cannot fill memory with epochs."""
+    receiver = open_receiver()
+    part = frames.encode(Hold([HELD] * 1000, more=True))
+    for _ in range(MAX_HELD_EPOCHS // 1000):
+        assert receiver.receive(part, 0.0) == []
+    assert "100000 epochs" in closed_by(receiver, frames.encode(Hold([HELD]))).detail
 
 
 def test_nothing_is_acknowledged_before_ready() -> None:
@@ -84,8 +166,16 @@ def test_nothing_is_acknowledged_before_ready() -> None:
     receiver = Receiver(0.0)
     with pytest.raises(LocalProtocolError):
         receiver.ack(EPOCH, 1)
-    with pytest.raises(LocalProtocolError):
-        receiver.marks(Marks([]))
+    for act in (
+        lambda: receiver.marks(Marks([])),
+        lambda: receiver.reject(EPOCH, 1, "x"),
+        lambda: receiver.command(Command(1, "ping")),
+        lambda: receiver.datagram_key(DatagramKey(EPOCH, 1, bytes(32))),
+        lambda: receiver.report(Report(EPOCH, 1, 1)),
+        lambda: receiver.ping(1),
+    ):
+        with pytest.raises(LocalProtocolError):
+            act()
 
 
 @pytest.mark.parametrize(
@@ -95,6 +185,10 @@ def test_nothing_is_acknowledged_before_ready() -> None:
         frames.encode(Hold([])),
         frames.encode(Ack(EPOCH, 1)),
         frames.encode(Ready(1)),
+        frames.encode(Gap(EPOCH, 1, 1, "x")),
+        frames.encode(End(EPOCH, "stopped", 0, 0)),
+        frames.encode(Result(1, True)),
+        frames.encode(OpenDatagrams(EPOCH, MOMENT, 0)),
         frames.encode_batch(sealed_batch()),
         b"abc" + bytes(10),
         struct.pack("<IB", 1025, 1),
@@ -177,23 +271,132 @@ def test_second_hello_ends_the_session() -> None:
     assert closed_by(open_receiver(), HELLO).reason == "protocol_error"
 
 
-def test_damaged_batch_ends_the_session() -> None:
-    """A checksum that does not match is never stored."""
-    sealed = bytearray(sealed_batch())
-    sealed[-1] ^= 1
-    assert "checksum" in closed_by(open_receiver(), frames.encode_batch(bytes(sealed))).detail
+def test_damaged_batch_is_rejected() -> None:
+    """A checksum that does not match is never stored; the device hears which batch, and why."""
+    receiver = open_receiver()
+    detail = "checksum does not match"
+    assert hear(receiver, sealed_batch(1), damaged(sealed_batch(2))) == [
+        1,
+        Dropped(EPOCH, 2, detail),
+    ]
+    assert said(receiver) == [Reject(EPOCH, 2, detail)]
 
 
-def test_batch_that_lies_about_itself_ends_the_session() -> None:
+@pytest.mark.parametrize(
+    ("offset", "new"), [(2, bytes(2)), (4, struct.pack("<I", 999)), (72, struct.pack("<q", 2**60))]
+)
+def test_batch_that_lies_about_itself_is_rejected(offset: int, new: bytes) -> None:
     """A header that cannot be is refused although its checksum fits."""
-    lie = resealed(sealed_batch(), 24, bytes(8))
-    assert "seq 0" in closed_by(open_receiver(), frames.encode_batch(lie)).detail
+    receiver = open_receiver()
+    (dropped,) = hear(receiver, resealed(sealed_batch(), offset, new))
+    assert isinstance(dropped, Dropped)
+    assert said(receiver) == [Reject(EPOCH, 1, dropped.detail)]
 
 
-def test_gap_that_ends_before_it_begins_is_refused() -> None:
-    """A mark never goes back."""
-    gap = frames.encode(Gap(EPOCH, 3, 2, "x"))
-    assert closed_by(open_receiver(), gap).reason == "protocol_error"
+@pytest.mark.parametrize("sealed", [b"", bytes(87), resealed(sealed_batch(), 24, bytes(8))])
+def test_batch_that_names_no_place_ends_the_session(sealed: bytes) -> None:
+    """Nothing could take its place."""
+    assert closed_by(open_receiver(), frames.encode_batch(sealed)).reason == "protocol_error"
+
+
+def test_what_follows_a_rejected_batch_is_dropped_until_its_gap() -> None:
+    """Unanswered, whatever it is: else a hole would be stored. Then the epoch goes on."""
+    receiver = open_receiver()
+    hear(receiver, damaged(sealed_batch(2)))
+    said(receiver)
+    behind = [
+        sealed_batch(3),
+        damaged(sealed_batch(4)),
+        Gap(EPOCH, 5, 6, "spool_full"),
+        End(EPOCH, "stopped", 6, 6),
+    ]
+    assert hear(receiver, *behind) == [Dropped(EPOCH, seq) for seq in (3, 4, 5, None)]
+    gap = Gap(EPOCH, 2, 2, "rejected")
+    assert hear(receiver, gap, sealed_batch(3), behind[-1]) == [gap, 3, behind[-1]]
+    assert said(receiver) == []
+
+
+def test_other_epochs_go_on_beside_a_rejected_batch() -> None:
+    """The damage is one epoch's; a gap of another does not mend it."""
+    receiver = open_receiver()
+    hear(receiver, damaged(sealed_batch(2)))
+    gap, end = Gap(OTHER_EPOCH, 2, 2, "spool_full"), End(OTHER_EPOCH, "stopped", 2, 2)
+    assert hear(receiver, sealed_batch(1, epoch=OTHER_EPOCH), gap, end) == [1, gap, end]
+    assert hear(receiver, sealed_batch(3)) == [Dropped(EPOCH, 3)]
+
+
+def test_gap_may_take_the_place_of_more_than_the_rejected_batch() -> None:
+    """Neighbouring gaps merge on the device."""
+    receiver = open_receiver()
+    hear(receiver, damaged(sealed_batch(5)))
+    gap = Gap(EPOCH, 3, 9, "spool_full")
+    assert hear(receiver, gap, sealed_batch(10)) == [gap, 10]
+
+
+def test_owner_may_reject_an_earlier_batch_later() -> None:
+    """The store takes longer than the checksum; the earlier one counts, and a later one not more."""
+    receiver = open_receiver()
+    hear(receiver, damaged(sealed_batch(5)))
+    receiver.reject(EPOCH, 3, "the store refuses it")
+    receiver.reject(EPOCH, 4, "the store refuses it")
+    assert [each.seq for each in said(receiver) if isinstance(each, Reject)] == [5, 3]
+    late = Gap(EPOCH, 5, 5, "rejected")
+    assert hear(receiver, late) == [Dropped(EPOCH, 5)]
+    gap = Gap(EPOCH, 3, 3, "rejected")
+    assert hear(receiver, gap, sealed_batch(4), late) == [gap, 4, late]
+
+
+def test_rejected_epochs_are_bounded() -> None:
+    """A stranger cannot fill memory with damaged batches of epochs of his fancy."""
+    receiver = open_receiver()
+    for number in range(MAX_REJECTED_EPOCHS):
+        bad = damaged(sealed_batch(epoch=number.to_bytes(16, "big")))
+        assert isinstance(*hear(receiver, bad), Dropped)
+    assert (
+        "wait for a GAP" in closed_by(receiver, frames.encode_batch(damaged(sealed_batch()))).detail
+    )
+
+
+@given(st.lists(st.tuples(st.sampled_from(["batch", "damaged", "gap", "end"]), st.integers(1, 6))))
+def test_nothing_passes_between_a_rejection_and_its_gap(acts: list[tuple[str, int]]) -> None:
+    """Whatever order a device finds: the owner gets nothing of an epoch that waits for a GAP."""
+    receiver = open_receiver()
+    rejected: int | None = None
+    for act, seq in acts:
+        body: dict[str, Body | bytes] = {
+            "batch": sealed_batch(seq),
+            "damaged": damaged(sealed_batch(seq)),
+            "gap": Gap(EPOCH, seq, seq + 1, "spool_full"),
+            "end": End(EPOCH, "stopped", seq, seq),
+        }
+        (event,) = hear(receiver, body[act])
+        answers = said(receiver)
+        if act == "gap" and rejected in (seq, seq + 1):
+            rejected = None
+        if act == "damaged" and rejected is None:
+            rejected = seq
+            assert [each.seq for each in answers if isinstance(each, Reject)] == [seq]
+        else:
+            assert answers == []
+        assert isinstance(event, Dropped) == (rejected is not None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        Gap(EPOCH, 3, 2, "x"),
+        Gap(EPOCH, 1, 2, "x", None, 2, 1),
+        Gap(EPOCH, 1, 2, "a\nb"),
+        End(EPOCH, "\x1b[31m", 1, 1),
+        Hold([HELD], lost="a\x7fb"),
+        Result(1, True, "a\nb"),
+        Result(1, True, "", {"a\rb": 1.0}),
+        Result(1, True, "", {"a": "\u2028"}),
+    ],
+)
+def test_what_cannot_be_or_could_forge_a_line_is_refused(body: Body) -> None:
+    """A mark never goes back, and what people will read is on one line."""
+    assert closed_by(open_receiver(), frames.encode(body)).reason == "protocol_error"
 
 
 def test_ping_is_answered() -> None:
@@ -213,18 +416,51 @@ def test_any_bytes_in_any_pieces_never_raise(pieces: list[bytes], let_in: bool) 
     assert receiver.state is State.CLOSED
 
 
+CONVERSATION = (
+    frames.encode(Describe([])) + frames.encode(Hold([HELD], more=True)) + frames.encode(Hold([HELD]))
+    + frames.encode_batch(sealed_batch()) + frames.encode(Gap(EPOCH, 2, 3, "x"))
+    + frames.encode_batch(damaged(sealed_batch(4))) + frames.encode_batch(sealed_batch(5))
+    + frames.encode(Gap(EPOCH, 4, 4, "rejected")) + frames.encode(End(EPOCH, "stopped", 4, 4))
+    + frames.encode(Result(1, True, "", {"a": 1.0}))
+)  # fmt: skip
+
+
+def cut(data: st.DataObject, stream: bytes) -> list[bytes]:
+    """The stream in pieces of any size."""
+    places = data.draw(st.lists(st.integers(0, len(stream)), max_size=8))
+    edges = [0, *sorted(places), len(stream)]
+    return [stream[start:end] for start, end in pairwise(edges)]
+
+
+@given(st.data())
+def test_pieces_of_the_stream_make_no_difference(data: st.DataObject) -> None:
+    """The network may cut anywhere: the same events come, and the same answers."""
+    whole, pieces = open_receiver(), open_receiver()
+    events = whole.receive(CONVERSATION, 0.0)
+    assert [
+        each for piece in cut(data, CONVERSATION) for each in pieces.receive(piece, 0.0)
+    ] == events
+    assert said(pieces) == said(whole)
+
+
 @given(st.data())
 def test_mutated_conversation_never_raises(data: st.DataObject) -> None:
     """A real conversation with bytes changed, cut or doubled ends in events, never in an error."""
-    stream = bytearray(
-        HELLO + frames.encode(Describe([])) + frames.encode_batch(sealed_batch())
-        + frames.encode(Gap(EPOCH, 2, 3, "x"))
-    )  # fmt: skip
+    stream = bytearray(CONVERSATION)
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(stream) - 1))
         stream[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-    receiver = Receiver(0.0)
-    for event in receiver.receive(bytes(stream), 0.0):
-        if isinstance(event, Hello) and receiver.state is State.GREETING:
-            receiver.ready("c")
+    receiver = open_receiver()
+    for piece in cut(data, bytes(stream)):
+        receiver.receive(piece, 0.0)
     receiver.receive_end()
+    assert receiver.state is State.CLOSED
+
+
+@given(st.binary(max_size=3), st.integers(0, len(HELLO) - 1), st.integers(0, 3))
+def test_mutated_greeting_never_raises(new: bytes, place: int, count: int) -> None:
+    """So does a HELLO that is none."""
+    receiver = Receiver(0.0)
+    receiver.receive(HELLO[:place] + new + HELLO[place + count :], 0.0)
+    receiver.receive_end()
+    assert receiver.state is State.CLOSED

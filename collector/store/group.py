@@ -1,0 +1,129 @@
+"""Group commit: many requests in one transaction, and what is done where one of them spoils it.
+
+Data that the file refuses (a constraint, a number too large) must not keep others from being
+stored: such a group is undone and committed again in ever smaller parts, down to the one batch,
+which is rejected. An error of the file itself, or of ours, is nobody's to reject: it is raised.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import structlog
+
+from collector.store.requests import Rejected, Stored
+from collector.store.transaction import Transaction
+from wire.receiver import Arrived
+
+_log = structlog.get_logger()
+
+_REFUSED = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+)
+
+
+class Request(NamedTuple):
+    """Something to be done in a transaction; with `batches`, a part of them can be done too.
+
+    `apply` gets the batches; where there are any, it returns what was `Stored` of them. `in_order`:
+    nothing behind a rejected batch of an epoch may be stored. `device` is named in logs.
+    """
+
+    device: str
+    apply: Callable[[Transaction, Sequence[Arrived]], Any]
+    batches: Sequence[Arrived] = ()
+    in_order: bool = True
+
+
+class GroupCommit:
+    """Commits groups of requests, in the thread that owns the database.
+
+    `commits` counts transactions, `busy_since_s` (time.monotonic) is when the present one began.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self.commits = 0
+        self.busy_since_s: float | None = None
+        self._transaction = Transaction(database)
+
+    def commit(self, group: Sequence[Request]) -> list[Any]:
+        """Commit all that can be; return the answers, in the order of the requests.
+
+        Raises:
+            Exception: the file or this program is at fault; what was being committed is not.
+        """
+        try:
+            return self._apply(group)
+        finally:
+            self.busy_since_s = None
+
+    def _apply(self, group: Sequence[Request]) -> list[Any]:
+        try:
+            return self._commit(group)
+        except _REFUSED:
+            if len(group) == 1 and not group[0].batches:
+                raise
+            self._transaction.rollback()
+        if len(group) == 1:
+            return [self._salvage(group[0])]
+        half = len(group) // 2
+        return self._apply(group[:half]) + self._apply(group[half:])
+
+    def _commit(self, group: Sequence[Request]) -> list[Any]:
+        self.busy_since_s = time.monotonic()
+        self._begin()
+        answers = [request.apply(self._transaction, request.batches) for request in group]
+        self._transaction.commit()
+        self.commits += 1
+        return answers
+
+    def _salvage(self, request: Request) -> Stored:
+        """Store what can be of the batches of a request."""
+        marks: dict[bytes, int] = {}
+        holes: list[bytes] = []
+        rejected: list[Rejected] = []
+        parts = [request.batches]
+        while parts:
+            stopped = {*holes, *(each.epoch for each in rejected if request.in_order)}
+            part = [each for each in parts.pop() if each.header.place.epoch not in stopped]
+            if not part:
+                continue
+            try:
+                (stored,) = self._commit([request._replace(batches=part)])
+            except _REFUSED as error:
+                self._transaction.rollback()
+                if len(part) == 1:
+                    rejected.append(_rejected(request.device, part[0], error))
+                else:
+                    half = len(part) // 2
+                    parts += [part[half:], part[:half]]
+                continue
+            marks |= stored.marks
+            holes += [] if stored.hole is None else [stored.hole]
+        return Stored(marks, holes[0] if holes else None, rejected)
+
+    def _begin(self) -> None:
+        """Begin a transaction; wait for whoever holds the file, which is no fault of the file."""
+        is_told = False
+        while True:
+            try:
+                self._transaction.begin(time.time_ns())
+                return
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                if not is_told:
+                    _log.warning("store_locked", detail="another program holds the store; waiting")
+                is_told = True
+
+
+def _rejected(device: str, arrived: Arrived, error: Exception) -> Rejected:
+    epoch, seq, _ = arrived.header.place
+    detail = f"the store cannot take it: {error}"
+    _log.error("batch_refused", device=device, epoch=epoch.hex(), seq=seq, detail=detail)
+    return Rejected(epoch, seq, detail)

@@ -1,0 +1,79 @@
+"""What is held goes out here: which epochs, and their rows, from whichever tier has them.
+
+The counterpart of `intake`. Where rows that should be there are not, a gap says so.
+"""
+
+from device.spool.database import unless_full
+from device.spool.epochs import Epochs, held
+from device.spool.holes import without_holes
+from device.spool.mover import Mover
+from device.spool.records import EpochFacts, Row, gap_over
+from device.spool.tier import Tier
+from wire.bodies import GapReason, Held
+
+
+class Outlet:
+    """What the link sends; `mover` is None where there is no other tier than `near`."""
+
+    def __init__(self, near: Tier, mover: Mover | None, epochs: Epochs) -> None:
+        self._near = near
+        self._mover = mover
+        self._epochs = epochs
+
+    async def held(self, owner: str) -> list[Held]:
+        """Say what is held for a collector that knows this device as `owner`, the present first.
+
+        From here on these epochs are nobody else's.
+        """
+        offered = self._epochs.waiting(owner)
+        lowest = await self._lowest()
+        await self._bind([each for each in offered if each.owner is None], owner)
+        return [held(each, lowest.get(each.number, each.last_seq + 1)) for each in offered]
+
+    async def _lowest(self) -> dict[int, int]:
+        on_card = await self._mover.lowest() if self._mover else {}
+        return {number: span.lowest for number, span in self._near.spans().items()} | on_card
+
+    async def _bind(self, facts: list[EpochFacts], owner: str) -> None:
+        if not facts:
+            return
+        for each in facts:
+            each.owner = owner
+        with unless_full():
+            self._near.put_epochs(facts)
+        # Where only the row of an epoch is on the card, that learns it with its next write.
+        if self._mover and any(self._mover.has(each, each.mark + 1) for each in facts):
+            await self._mover.write_epochs()
+
+    async def rows(self, facts: EpochFacts, seq: int, max_bytes: int) -> list[Row]:
+        """Return what follows in an epoch from `seq` on, without holes; [] where nothing does yet.
+
+        Raises:
+            CardError: it lies on the card, which cannot be read now.
+        """
+        found: list[Row] = []
+        if self._mover and self._mover.has(facts, seq):
+            found = await self._mover.rows(facts, seq, max_bytes)
+        return without_holes(facts, seq, found or self._near.rows(facts, seq, max_bytes))
+
+    def near_rows(self, facts: EpochFacts, seq: int, max_bytes: int) -> list[Row] | None:
+        """Return the same at once; None where the card has to be asked."""
+        if self._mover and self._mover.has(facts, seq):
+            return None
+        return without_holes(facts, seq, self._near.rows(facts, seq, max_bytes))
+
+    async def reject(self, facts: EpochFacts, seq: int, detail: str) -> None:
+        """Put a gap in the place of a batch that the collector refused for good.
+
+        Raises:
+            CardError: it lies on the card, which cannot do that now.
+        """
+        rows = await self.rows(facts, seq, 1)
+        if not rows or rows[0].first_seq != seq or rows[0].gap is not None:
+            return
+        with unless_full():
+            self._near.keep_rejected(detail, rows[0].sealed)
+        if self._mover and self._mover.has(facts, seq):
+            await self._mover.reject(facts, seq)
+        else:
+            self._near.replace(facts.number, gap_over(facts.epoch, rows[:1], GapReason.REJECTED))

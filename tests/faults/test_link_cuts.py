@@ -1,0 +1,83 @@
+"""The link is cut after every byte of a session, in every way: nothing is lost, nothing is twice."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kit.faultproxy import Act, Fault, FaultProxy, Plan
+from kit.results import Results
+from kit.waiting import until
+from kit.ways import Way, server_in, spool_in
+
+# A session that says everything there is to say has about so many bytes, both ways.
+SESSION_BYTES = 2400
+_CUTS = (Act.RESET, Act.FINISH)
+
+
+async def cut_sessions(folder: Path, faults: list[Fault]) -> int:
+    """Let each session meet one fault while readings come in; then let one go through."""
+    last = Plan()
+
+    def plan(session: int) -> Plan:
+        return Plan(faults[session - 1]) if session <= len(faults) else last
+
+    async with server_in(folder) as server, spool_in(folder) as spool:
+        with FaultProxy(server.server.port, plan) as proxy:
+            way = Way(spool, server, proxy.port)
+            task = asyncio.create_task(way.link.run())
+            for number in range(len(faults)):
+                way.give(3)
+                if number % 7 == 0:
+                    await spool.begin()  # so that there are ends to say, too
+                await until(lambda number=number: proxy.sessions > number + 1 or way.link.is_up)
+                if way.link.is_up:
+                    way.give(2)
+                await until(lambda number=number: proxy.sessions > number + 1, 30)
+            way.give(1)
+            await way.all_sent()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            struck = proxy.faults
+        await server.all_gone()
+        way.check()
+    return struck
+
+
+def places(count: int, choose: Callable[[random.Random, int], int], seed: int) -> list[Fault]:
+    """Return so many faults, at places that a function and a seed choose."""
+    dice = random.Random(seed)
+    return [Fault(dice.choice(_CUTS), choose(dice, number)) for number in range(count)]
+
+
+def test_cut_at_many_places(tmp_path: Path) -> None:
+    """200 places, evenly over a session: everything accepted is stored once."""
+    step = SESSION_BYTES // 200
+    struck = asyncio.run(
+        cut_sessions(tmp_path, places(200, lambda _, number: number * step, seed=1))
+    )
+    assert struck > 150
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("start", range(0, SESSION_BYTES, 240))
+def test_cut_at_every_byte(tmp_path: Path, start: int) -> None:
+    """Every byte of a session is once the last."""
+    results = Results("link cut at every byte")
+    if results.has(start):
+        pytest.skip("done in an earlier run")
+    faults = places(240, lambda _, number: start + number, seed=start)
+    results.add(start, struck=asyncio.run(cut_sessions(tmp_path, faults)), lost=0, twice=0)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(1000, 1020))
+def test_cut_at_random_places(tmp_path: Path, seed: int) -> None:
+    """5,000 random places."""
+    results = Results("link cut at random")
+    if results.has(seed):
+        pytest.skip("done in an earlier run")
+    faults = places(250, lambda dice, _: dice.randrange(SESSION_BYTES), seed=seed)
+    results.add(seed, struck=asyncio.run(cut_sessions(tmp_path, faults)), lost=0, twice=0)

@@ -1,6 +1,8 @@
 """How fast it is on this machine; figures are worth most as ratios within one run.
 
 scripts/bench ingest    readings/s acknowledged after fsync, and CPU seconds a million
+scripts/bench latency   how long an acknowledgement takes at a tenth of the peak load
+scripts/bench drain     readings/s of an agent with a backlog of small batches, 2 ms from its collector
 scripts/bench agent     memory and CPU of an agent with ten series at 1 Hz, and of `check`
 """
 
@@ -9,7 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from benchmarks import agent, ingest
+from benchmarks import agent, drain, ingest, latency
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,10 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the raw figures of every round")
     which = parser.add_subparsers(dest="which", required=True, metavar="WHICH")
-    for module in (ingest, agent):
+    modules = (ingest, latency, drain, agent)
+    for module in modules:
         module.arguments(which.add_parser(module.NAME, help=module.HELP))
     options = parser.parse_args(argv)
-    module = {each.NAME: each for each in (ingest, agent)}[options.which]
+    module = {each.NAME: each for each in modules}[options.which]
     figures = module.run(options)
     print(json.dumps(figures, indent=2) if options.json else "\n".join(module.lines(figures)))
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load import Sealed, sealed_sessions, send_all
-from benchmarks.processes import BIN, free_port, program
+from benchmarks.processes import BIN, collector_config, free_port, program
 from benchmarks.rows import rows_per_second
 
 NAME = "ingest"
@@ -67,8 +67,7 @@ def lines(figures: list[dict[str, Any]]) -> list[str]:
 def _round(folder: Path, size: int, load: list[Sealed]) -> dict[str, Any]:
     port = free_port()
     readings = sum(each.readings for each in load)
-    config = f"devices:\n  listen: 127.0.0.1:{port}\nlogs:\n  level: warning\n"
-    with program(BIN / "telegauge-collector", "serve", config, folder) as collector:
+    with program(BIN / "telegauge-collector", "serve", collector_config(port), folder) as collector:
         cpu_s, own_cpu_s = collector.cpu_s(), time.process_time()
         wall_s = asyncio.run(send_all(port, load))
         cpu_s, own_cpu_s = collector.cpu_s() - cpu_s, time.process_time() - own_cpu_s

@@ -46,7 +46,7 @@ def program(
     """Run a program with its YAML until the block ends."""
     state, runtime, file = folder / "state", folder / "run", folder / "config.yaml"
     for each in (state, runtime):
-        each.mkdir(parents=True)
+        each.mkdir(parents=True, exist_ok=True)
     file.write_text(config)
     places = {"STATE_DIRECTORY": str(state), "RUNTIME_DIRECTORY": str(runtime)}
     process = subprocess.Popen(
@@ -60,6 +60,11 @@ def program(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+def collector_config(port: int) -> str:
+    """Return the YAML of a collector that says little and listens on a port."""
+    return f"devices:\n  listen: 127.0.0.1:{port}\nlogs:\n  level: warning\n"
 
 
 def free_port() -> int:

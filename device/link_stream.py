@@ -155,8 +155,8 @@ class LinkStream(ConversationStream):
         self.is_flowing = True
         self._owner.went_up(self._collector)
         self.send_open()
-        if self._datagrams:
-            self.sender.open_datagrams(self._datagrams.wish())
+        if self._datagrams and (wish := self._datagrams.wish()):
+            self.sender.open_datagrams(wish)
             self.flush()
 
     def _acknowledged(self, epoch: bytes, mark: int, ended: bool) -> None:
@@ -250,17 +250,17 @@ class LinkStream(ConversationStream):
             self.sender.result(result)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(self._flushed(work))
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not self._ended.done():
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self.flush()
+        elif not self._ended.done():
             self._ended.set_exception(error)  # a bug: whoever runs the link is to see it
             self.close(ByeReason.STOPPING, "the agent has failed")
-
-    async def _flushed(self, work: Coroutine[Any, Any, None]) -> None:
-        await work
-        self.flush()

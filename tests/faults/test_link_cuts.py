@@ -4,15 +4,19 @@ import asyncio
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from device.spool import spool as spool_module
 from kit.faultproxy import Act, Fault, FaultProxy, Plan
 from kit.results import Results
+from kit.stores import rows
 from kit.waiting import until
 from kit.ways import Way, server_in, spool_in
 
-# A session that says everything there is to say has about so many bytes, both ways.
+# So many bytes, both ways, have all there is to say in them: greeting, marks, batches, ends.
 SESSION_BYTES = 2400
 _CUTS = (Act.RESET, Act.FINISH)
 
@@ -25,25 +29,33 @@ async def cut_sessions(folder: Path, faults: list[Fault]) -> int:
         return Plan(faults[session - 1]) if session <= len(faults) else last
 
     async with server_in(folder) as server, spool_in(folder) as spool:
-        with FaultProxy(server.server.port, plan) as proxy:
+        with always_rolling(), FaultProxy(server.server.port, plan) as proxy:
             way = Way(spool, server, proxy.port)
             task = asyncio.create_task(way.link.run())
-            for number in range(len(faults)):
+            for number in range(1, len(faults) + 1):
                 way.give(3)
-                if number % 7 == 0:
-                    await spool.begin()  # so that there are ends to say, too
-                await until(lambda number=number: proxy.sessions > number + 1 or way.link.is_up)
-                if way.link.is_up:
-                    way.give(2)
-                await until(lambda number=number: proxy.sessions > number + 1, 30)
-            way.give(1)
+                await meet_fault(way, proxy, number)
             await way.all_sent()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             struck = proxy.faults
         await server.all_gone()
         way.check()
+        ended = rows(server.file, "SELECT count(*) FROM epoch WHERE ended = 'rolled'")
+        assert ended[0][0] > len(faults) // 20, "hardly an end was said"
     return struck
+
+
+def always_rolling() -> Any:
+    """Let an epoch end at each READY where anything waits, so that there are ends to say, too."""
+    return patch.object(spool_module, "_ROLL_FROM_BYTES", 0)
+
+
+async def meet_fault(way: Way, proxy: FaultProxy, session: int) -> None:
+    """Let readings come until a session has met its fault, however far behind its first byte."""
+    while proxy.sessions <= session:
+        way.give(1)
+        await until(lambda: proxy.sessions > session or way.link.is_drained)
 
 
 def places(count: int, choose: Callable[[random.Random, int], int], seed: int) -> list[Fault]:

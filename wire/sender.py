@@ -145,8 +145,10 @@ class Sender(Conversation):
         self._outgoing.append(frame)
 
     def _note(self, epoch: bytes, seq: int, size_bytes: int) -> None:
-        self._spoken_of.add(epoch)
-        self._sent.setdefault(epoch, _Sent()).add(seq, size_bytes)
+        if epoch not in self._sent:
+            self._spoken_of.add(epoch)
+            self._sent[epoch] = _Sent()
+        self._sent[epoch].add(seq, size_bytes)
         self.unacknowledged_bytes += size_bytes
 
     def _take(self, kind: FrameType, body: Body) -> Event:

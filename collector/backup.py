@@ -17,9 +17,10 @@ from typing import NamedTuple
 from collector.errors import CollectorError, StoreError
 from collector.space import free_bytes
 from collector.store.database import open_for_reading, unreadable
-from collector.store.soundness import check_epochs, damage, is_damage
+from collector.store.soundness import check_epochs
 from collector.store.stamp import stamp
 from service.crashpoints import crash_point
+from service.damage import damage, is_damage
 
 # A step of the copy: between two of them it can be interrupted, and looks at the space left.
 _STEP_PAGES = 1024

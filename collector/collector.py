@@ -16,9 +16,10 @@ from collector.sessions import Sessions
 from collector.settings import CollectorSettings
 from collector.space import FreeSpace
 from collector.store import Writer
-from collector.store.database import is_damage, open_for_writing, set_aside
+from collector.store.database import open_for_writing, set_aside
 from config.addresses import parse_address
 from service.control import ControlServer
+from service.damage import is_damage
 from service.notify import Notifier
 from service.stop import stop_signal
 from wire import __version__

@@ -115,8 +115,9 @@ class Agent:
         _log.info("agent_stopped", acknowledged_readings=self.spool.acknowledged)
 
     async def _close_spool(self) -> None:
-        held_readings = self.spool.held_readings
-        if not await self.spool.close(_CLOSE_SPOOL_S):
+        kept = await self.spool.close(_CLOSE_SPOOL_S)
+        held_readings = self.spool.held_readings  # closing removes what was acknowledged of late
+        if not kept:
             _log.error("readings_not_on_card", readings=held_readings)
         elif held_readings:
             _log.info("readings_kept", readings=held_readings)

@@ -26,6 +26,7 @@ class DatagramEpochs:
         self._spool = spool
         self._earlier_sent = 0
         self._earlier_failed = 0
+        self._is_stopped = False
         self._begin()
 
     def accept(self, sensor: str, time_ns: int, points: Sequence[Point]) -> bool:
@@ -45,19 +46,22 @@ class DatagramEpochs:
 
     def session_began(self) -> None:
         """End the epoch of the session before this one, and begin another."""
-        if self._is_offered:
+        if self._is_offered and not self._is_stopped:
             self._end(EndReason.ROLLED)
             self._begin()
 
-    def wish(self) -> OpenDatagrams:
-        """Return what asks for the key of the present epoch."""
+    def wish(self) -> OpenDatagrams | None:
+        """Return what asks for the key of the present epoch; None where that has ended."""
+        if self._is_stopped:
+            return None
         self._is_offered = True
         facts = self._facts
         return OpenDatagrams(facts.epoch, facts.clock, facts.began_ns)
 
     def key_came(self, key: DatagramKey, collector: Address) -> None:
         """Take the key, if it is the one that is waited for."""
-        if key.epoch == self._facts.epoch and not self._sender.is_open:
+        is_awaited = not (self._is_stopped or self._sender.is_open)
+        if is_awaited and key.epoch == self._facts.epoch:
             self._sender.open(key, collector)
 
     def reported(self, report: Report) -> None:
@@ -67,6 +71,7 @@ class DatagramEpochs:
 
     def stop(self) -> None:
         """Send what is there, and end the present epoch."""
+        self._is_stopped = True
         self._end(EndReason.STOPPED)
 
     def _begin(self) -> None:

@@ -23,7 +23,8 @@ _log = structlog.get_logger()
 
 CONNECT_TIMEOUT_S = 10.0
 _NO_CONNECTION = "no_connection"
-# How long readings wait in the open batch while the link is up.
+# How long readings wait in the open batch while the link is up; half of `at_risk` where that is less:
+# what is soon acknowledged must not have to go to the card.
 BATCH_AGE_S = 1.0
 
 
@@ -93,7 +94,8 @@ class Link:
         """Note that the spool took readings: they leave within BATCH_AGE_S while the link is up."""
         if self._closing is None:
             loop = asyncio.get_running_loop()
-            self._closing = loop.call_later(BATCH_AGE_S, self.send_now)
+            wait_s = min(BATCH_AGE_S, self.spool.plan.at_risk_s / 2)
+            self._closing = loop.call_later(wait_s, self.send_now)
 
     def send_now(self) -> None:
         """Close the open batch and send it, if the link is up; else it goes on growing."""

@@ -16,10 +16,9 @@ import structlog
 
 from collector.errors import StoreError
 from collector.store.migrations import migrate
-from collector.store.soundness import check_epochs, check_file, check_schema, is_damage
+from collector.store.soundness import check_epochs, check_file, check_schema
 from collector.store.stamp import settle_stamp
-
-__all__ = ["is_damage", "open_for_reading", "open_for_writing", "set_aside", "unreadable"]
+from service.damage import check_head, is_damage
 
 _log = structlog.get_logger()
 
@@ -104,6 +103,8 @@ def unreadable(path: Path, error: Exception) -> str:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    if path.is_file():
+        check_head(path)
     database = sqlite3.connect(
         path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )

@@ -1,4 +1,4 @@
-"""What damage of the file is, and how it is looked for; what is done about it stands in `database`.
+"""How damage of the file is looked for; what is done about it stands in `database`.
 
 The epoch rows decide whether a batch is new. A flipped bit there could store a reading twice or
 never, and SQLite does not notice one, so each row carries a checksum. They are few: whatever the
@@ -10,24 +10,11 @@ import struct
 import zlib
 from pathlib import Path
 
+from service.damage import damage
+
 # A small store is checked whole at each start; a large one where it is touched, and at commit.
 _CHECK_UP_TO_BYTES = 64 * 1024 * 1024
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _NUMBERS = struct.Struct("<qqq")
-
-
-def is_damage(error: Exception) -> bool:
-    """Say whether an error means that the file itself is damaged."""
-    # What damage has made of a name may not be text, nor then SQLite's message that quotes it.
-    is_no_text = isinstance(error, UnicodeDecodeError)
-    return is_no_text or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-
-
-def damage(detail: str) -> sqlite3.DatabaseError:
-    """Return the error that says that the file is damaged, as SQLite's own would."""
-    error = sqlite3.DatabaseError(detail)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
 
 
 def checksum(device_id: int, epoch: bytes, mark: int, ended: bytes | None, datagrams: int) -> int:

@@ -1,9 +1,11 @@
 """A database file that keeps within its share of the disk: its transactions, and what they count.
 
 A part of the share is a reserve for what makes room, or must not be forgotten: a file that is quite
-full could not even let go of anything. Knows no table.
+full could not even let go of anything. Nor could one on a disk that is quite full: some of that is left
+free, too. Knows no table.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +14,11 @@ from typing import Any
 
 from device.spool.database import no_room, open_database
 from service.crashpoints import crash_point
+
+# So much of the disk no growth takes. In it a log can grow and be copied back, once, for what is vital.
+_KEPT_FREE_BYTES = 3 * 2**20
+# A file may grow to this on any disk, or nothing at all could be kept on a small one.
+_LEAST_PAGES = 64
 
 
 class Change:
@@ -38,6 +45,8 @@ class BoundedDatabase:
     ) -> None:
         self.readings = 0
         self.size_bytes = 0
+        self._folder = path.parent
+        self._limit = 0
         self._database = open_database(path, durable, notice)
         try:
             self._page_bytes = self._pragma("page_size")
@@ -67,6 +76,8 @@ class BoundedDatabase:
         change = Change()
         if is_vital:
             self._pragma(f"max_page_count = {self._pages}")
+        else:
+            self._heed_disk()
         try:
             self.execute("BEGIN IMMEDIATE")
             yield change
@@ -89,9 +100,32 @@ class BoundedDatabase:
         used = self._pragma("page_count") - self._pragma("freelist_count")
         return (self._common_pages - used) * self._page_bytes
 
+    def file_bytes(self) -> int:
+        """Return how large the file is, without its log."""
+        return self._pragma("page_count") * self._page_bytes
+
+    def _heed_disk(self) -> None:
+        """Let the file grow no further than the disk has room for twice: in the log, and in the file."""
+        growth_pages = max(0, self._free_bytes() - _KEPT_FREE_BYTES) // (2 * self._page_bytes)
+        limit = self._common_pages
+        if growth_pages < limit:
+            most = self._pragma("page_count") + growth_pages
+            limit = min(limit, max(most, _LEAST_PAGES))
+        if limit != self._limit:
+            self._pragma(f"max_page_count = {limit}")
+            self._limit = limit
+
+    def _free_bytes(self) -> int:
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError:
+            return 2**62  # whatever is wrong with it, the next write says it better
+        return disk.f_bavail * disk.f_frsize
+
     def _end_reserve(self) -> None:
         """Let the file grow no further than is common; where it is larger, no further at all."""
         pages = self._pragma(f"max_page_count = {self._common_pages}")
+        self._limit = self._common_pages
         self._has_grown = pages > self._common_pages
 
     def _keep_reserve(self) -> None:

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 
 from device.errors import SpoolError
-from device.spool.database import is_damage, set_aside
+from device.spool.database import set_aside
 from device.spool.opening import open_tier
 from device.spool.tier import Tier
+from service.damage import is_damage
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -43,8 +44,8 @@ class Card:
     """The card's tier.
 
     `error` is what it failed with last, "" while it works. `readings` and `size_bytes` count the
-    batches on it, as of its last answer; `dropped_readings` were let go for want of room. `failed` is
-    called after each failure, also where whoever asked for the work no longer waits.
+    batches on it, as of its last answer; `dropped_readings` were let go for want of room. `on_failure`
+    is called after each failure, also where whoever asked for the work no longer waits.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -53,7 +54,7 @@ class Card:
         self.readings = 0
         self.size_bytes = 0
         self.dropped_readings = 0
-        self.failed: Callable[[CardError], None] = lambda _error: None
+        self.on_failure: Callable[[CardError], None] = lambda _error: None
         self._max_bytes = max_bytes
         self._tier: Tier | None = None  # the thread's own
         self._work: queue.Queue[tuple[Callable[[Tier], Any], asyncio.Future[Any]] | None] = (
@@ -149,7 +150,7 @@ class Card:
         elif isinstance(failure, CardError):
             if failure.is_lost:
                 self.readings, self.size_bytes = _Held()
-            self.failed(failure)
+            self.on_failure(failure)
         if answer.cancelled():
             return
         if failure is None:

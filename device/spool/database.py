@@ -16,13 +16,13 @@ from pathlib import Path
 import structlog
 
 from device.errors import SpoolError
+from service.damage import check_head, damage
 
 _log = structlog.get_logger()
 
 VERSION = 1
 # A larger one is read where it is touched: checking it whole would keep a Pi from starting.
 _CHECK_UP_TO_BYTES = 16 * 1024 * 1024
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FULL_PRAGMAS = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 64;"
 _OFF_PRAGMAS = "PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 256;"
 # A card that goes on failing must not fill up with what was set aside.
@@ -46,7 +46,9 @@ def open_database(path: Path, durable: bool, notice: str | None = None) -> sqlit
         raise damage("setting it aside was broken off")
     is_new = notice is not None or not path.exists()
     if not is_new:
-        _check_head(path)
+        if not path.stat().st_size:
+            raise damage("cut to nothing")  # SQLite would begin a new one
+        check_head(path)
     database = sqlite3.connect(
         path, timeout=1.0, isolation_level=None, check_same_thread=False, cached_statements=64
     )
@@ -56,20 +58,13 @@ def open_database(path: Path, durable: bool, notice: str | None = None) -> sqlit
             if not is_new:
                 raise damage("a file without tables")
             _begin(database, notice)
-    except BaseException as error:
+    except UnicodeDecodeError as error:
         database.close()
-        # What damage has made of a name may not be text, nor then SQLite's message that quotes it.
-        if isinstance(error, UnicodeDecodeError):
-            raise damage("a name that is no text") from error
+        raise damage("a name that is no text") from error
+    except BaseException:
+        database.close()
         raise
     return database
-
-
-def damage(message: str) -> sqlite3.DatabaseError:
-    """Return the error that says of a file what SQLite itself does not see: it is damaged."""
-    error = sqlite3.DatabaseError(message)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
 
 
 def no_room(message: str) -> sqlite3.OperationalError:
@@ -77,11 +72,6 @@ def no_room(message: str) -> sqlite3.OperationalError:
     error = sqlite3.OperationalError(message)
     error.sqlite_errorcode = sqlite3.SQLITE_FULL
     return error
-
-
-def is_damage(error: Exception) -> bool:
-    """Say whether an error means that the file itself is damaged."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def is_full(error: Exception) -> bool:
@@ -133,20 +123,6 @@ def _placeholder(path: Path) -> Path:
 def _companions(path: Path) -> list[Path]:
     found = [path.with_name(path.name + ending) for ending in _COMPANIONS]
     return [each for each in found if each.exists()]
-
-
-def _check_head(path: Path) -> None:
-    """Raise where SQLite sees no damage.
-
-    It begins an empty file anew, and takes a format that there never was for a later one, which it
-    only reads, or not even that (sqlite.org/fileformat2.html).
-    """
-    with path.open("rb") as file:
-        head = file.read(48)
-    if not head:
-        raise damage("cut to nothing")
-    if int.from_bytes(head[18:19], "big") > 2 or int.from_bytes(head[44:48], "big") > 4:
-        raise damage("a format that there never was")
 
 
 def _set_up(database: sqlite3.Connection, durable: bool) -> None:

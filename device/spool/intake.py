@@ -7,16 +7,17 @@ where even that makes none, the read is refused and counted, and sampling stands
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from device.spool.database import is_damage, is_full, set_aside
+from device.spool.database import is_full, set_aside, unless_full
 from device.spool.epochs import Epochs
 from device.spool.open_batch import closed, fits, parts
 from device.spool.records import EpochFacts, pack_read
 from device.spool.room import with_room
 from device.spool.tier import Tier
+from service.damage import is_damage
 from wire.blocks import OpenBody, Point
 from wire.bodies import Moment
 
@@ -39,7 +40,7 @@ class Intake:
 
     `ages` are the closed batches that a power cut would take, the oldest first; `taken` is set
     whenever something was accepted; `closed_bytes` is what all batches of this run took. `is_full`:
-    nothing can be kept now. `failure`: nor ever again, the file has failed.
+    nothing can be kept now. `failure`: nor ever again, the file has failed; `failed` is set then.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Intake:
         self.refused = 0
         self.is_full = False
         self.failure: sqlite3.Error | None = None
+        self.failed = asyncio.Event()
         self.is_durable = is_durable
         self.ages: deque[Age] = deque()
         self.taken = asyncio.Event()
         self._near = near
         self._epochs = epochs
         self._now = now
+        self._facts: EpochFacts | None = None
         self._open = OpenBody()
         self._group: list[bytes] = []
         self._committing: asyncio.TimerHandle | None = None
@@ -90,6 +93,9 @@ class Intake:
 
     def accept(self, sensor: str, time_ns: int, points: Sequence[Point]) -> bool:
         """Take what one read of one sensor gave; False where not even dropping makes room for it."""
+        assert self._epochs.present is not None, "nothing is accepted outside of a run"
+        self._facts = self._epochs.present
+        refused = self.refused
         for part in parts(points):
             try:
                 if not fits(self._open, part):
@@ -102,31 +108,47 @@ class Intake:
             self._open.add(sensor, time_ns, part)
             self.accepted += len(part)
         self.taken.set()
-        return not self.is_full
+        return self.refused == refused
 
     def _failed(self, error: sqlite3.Error) -> None:
         if is_full(error):
             self._stand_still()
             return
-        self.failure, self.is_full = error, True
-        self.taken.set()
-        if is_damage(error):
+        if self.failure is None and is_damage(error):
             with suppress(OSError):  # else it is done at the next start
                 set_aside(self._near.path)
+        self.failure, self.is_full = self.failure or error, True
+        self.failed.set()
+        self.taken.set()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Do to the tier what may wait where there is no room; note it where the file fails."""
+        try:
+            with unless_full():
+                yield
+        except sqlite3.Error as error:
+            self._failed(error)
 
     def _stand_still(self) -> None:
         """Let nothing be read for a moment; whatever fills the disk may be gone by then."""
         self.is_full = True
         asyncio.get_running_loop().call_later(_FULL_S, self._go_on)
 
+    def _check(self) -> None:
+        """Try nothing again on a file that has failed: what seems to work then may be lost."""
+        if self.failure is not None:
+            raise self.failure
+
     def _go_on(self) -> None:
         self.is_full = self.failure is not None
 
     def _keep(self, read: bytes) -> None:
         if not self.is_durable:
-            number = self._present.number
+            number = self._of_open.number
             self._with_room(lambda: self._near.accept(number, [read]))
             return
+        self._check()
         self._group.append(read)
         self._commit_soon(_GROUP_S)
 
@@ -140,11 +162,12 @@ class Intake:
         if not self._group:
             return
         try:
-            self._with_room(lambda: self._near.accept(self._present.number, self._group))
+            self._with_room(lambda: self._near.accept(self._of_open.number, self._group))
             self._group = []
         except sqlite3.Error as error:
-            self._failed(error)  # they wait on in memory
-            self._commit_soon(_FULL_S)
+            self._failed(error)
+            if self.failure is None:
+                self._commit_soon(_FULL_S)  # they wait on in memory
 
     def close_batch(self) -> bool:
         """Close the open batch, if it holds anything: from now on it has a seq and its bytes.
@@ -162,13 +185,14 @@ class Intake:
         body = self._open
         if not body.readings:
             return
-        facts, sealed = closed(body, self._present, self._now())
+        present = self._of_open
+        facts, sealed = closed(body, present, self._now())
         self._with_room(lambda: self._near.close_batch(facts, body.readings, sealed))
         self._group = []
         self._open = OpenBody()
         self.closed_bytes += len(sealed)
         self._closed_batches += 1
-        self._present.take_over(facts)
+        present.take_over(facts)
         if not self.is_durable:
             self.ages.append(Age(facts.number, facts.last_seq, body.first_ns))
 
@@ -179,6 +203,7 @@ class Intake:
             self._committing = None
 
     def _with_room(self, work: Callable[[], None]) -> None:
+        self._check()
         before = self.dropped
         with_room(self._near, work)
         if self.dropped == before:
@@ -188,6 +213,7 @@ class Intake:
             self.ages.popleft()
 
     @property
-    def _present(self) -> EpochFacts:
-        assert self._epochs.present is not None, "nothing is accepted outside of a run"
-        return self._epochs.present
+    def _of_open(self) -> EpochFacts:
+        """The epoch of the open batch, which stays in it where it could not be closed in time."""
+        assert self._facts is not None, "nothing was accepted yet"
+        return self._facts

@@ -6,12 +6,13 @@ does not follow is taken over.
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
+from msgspec.structs import replace
 
 from device.spool.card import Card, CardError
 from device.spool.database import is_full, remove
@@ -31,11 +32,12 @@ _CARD_WITHIN_S = 20.0
 
 
 class Left(NamedTuple):
-    """What a tier holds of earlier runs."""
+    """What a tier holds of earlier runs; `more`: of which epochs (by number) more than is known."""
 
     facts: list[EpochFacts]
     spans: dict[int, Span]
     notice: str | None
+    more: Collection[int] = ()
 
 
 def open_memory(
@@ -87,17 +89,31 @@ def _close_left_open(
         facts.take_over(after)
 
 
-async def look_at_card(card: Card, now: Moment) -> Left:
-    """Find what the card holds; nothing where it cannot be read now, which the card says itself.
+async def look_at_card(card: Card, now: Moment, known: Sequence[EpochFacts]) -> Left | None:
+    """Find what the card holds; None where it cannot be read now, which the card says itself.
+
+    Args:
+        known: the epochs, as another tier knows them.
 
     Raises:
         SpoolError: a newer program made the file.
     """
+
+    def work(tier: Tier) -> Left:
+        more = [each.number for each in known if _has_more(tier, each)]
+        return look(tier, now)._replace(more=more)
+
     try:
         async with asyncio.timeout(_CARD_WITHIN_S):
-            return await card.do(lambda tier: look(tier, now))
+            return await card.do(work)
     except (CardError, TimeoutError):
-        return Left([], {}, None)
+        return None
+
+
+def _has_more(tier: Tier, facts: EpochFacts) -> bool:
+    """Say whether a tier has a sound row beyond the last one that is known."""
+    rows = tier.rows(replace(facts, is_end_known=False), facts.last_seq + 1, 1)
+    return any(not row.gap or row.gap.reason != GapReason.SPOOL_UNREADABLE for row in rows)
 
 
 def absorb(path: Path, near: Tier, now: Moment) -> bool:
@@ -122,13 +138,17 @@ def absorb(path: Path, near: Tier, now: Moment) -> bool:
 
 
 def _take_all(other: Tier, near: Tier, facts: Sequence[EpochFacts]) -> None:
-    """Copy all rows in one transaction; where there is no room for that, the oldest go."""
+    """Copy all rows in one transaction; where there is no room for that, the oldest go.
+
+    What was acknowledged meanwhile may still lie where they go: that is removed.
+    """
+    marks = {each.number: each.mark for each in facts}
     over = [each for each in facts if each.is_over]
     kept = [each for each in facts if not each.is_over]
     while True:
         rows = other.all_rows()
         try:
-            with_room(near, partial(near.take_in, rows, {}, kept, over))
+            with_room(near, partial(near.take_in, rows, marks, kept, over))
         except sqlite3.OperationalError as error:
             if not is_full(error) or not make_room(other):
                 raise

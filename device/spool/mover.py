@@ -7,8 +7,9 @@ copy on the card and its removal from memory leaves a row twice, which the key m
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,14 +18,14 @@ from device.spool.database import is_full, unless_full
 from device.spool.epochs import Epochs
 from device.spool.records import EpochFacts, Row, Span, Stored, gap_over
 from device.spool.room import make_room, with_room
-from device.spool.tier import Tier
+from device.spool.tier import ALL, Tier
 from service.crashpoints import crash_point
 from wire.bodies import GapReason
 
-_T = TypeVar("_T")
-
 # Removing from the card is put off for so long: many acknowledgements then cost one write.
 _REMOVE_AFTER_S = 1.0
+# A session, and the start, wait for a card that stalls no longer than this.
+_ANSWER_WITHIN_S = 10.0
 
 
 class _News(NamedTuple):
@@ -36,30 +37,46 @@ class _News(NamedTuple):
 
 
 class Mover:
-    """Moves rows between a tier in memory and the card; `is_filled`: not only away from the card.
-
-    `removed_readings` were acknowledged while they lay on the card.
-    """
+    """Moves rows between a tier in memory and the card; `is_filled`: not only away from the card."""
 
     def __init__(self, card: Card, near: Tier, epochs: Epochs, is_filled: bool = True) -> None:
         self.card = card
-        self.removed_readings = 0
+        card.on_failure = self._forget_card
         self._near = near
         self._epochs = epochs
         self._is_filled = is_filled
         self._highest: dict[int, int] = {}
         self._written: dict[int, tuple[object, ...]] = {}
         self._marks: dict[int, int] = {}
+        self._removed = 0  # the card's thread counts
+        self._counted_in_memory = 0
         self._is_moving = False
         self._removing: asyncio.Task[None] | None = None
 
-    def found(self, spans: dict[int, Span], facts: Iterable[EpochFacts]) -> None:
+    def found(self, spans: Mapping[int, Span], facts: Iterable[EpochFacts]) -> None:
         """Note what the card holds at the start, and what it says of epochs."""
         self._highest = {number: span.highest for number, span in spans.items()}
         self._written = {each.number: _gist(each) for each in facts}
         for each in self._epochs:
             if each.number in spans and spans[each.number].lowest <= each.mark:
                 self._marks[each.number] = each.mark
+
+    def found_nothing(self) -> None:
+        """Note that the card cannot be read yet: what memory lacks of an epoch may lie there."""
+        spans = self._near.spans()
+        for each in self._epochs:
+            if self._is_filled:
+                self._written[each.number] = ()
+            highest = each.last_seq if each.is_end_known else ALL
+            if each.number in spans:
+                highest = spans[each.number].lowest - 1
+            if highest > each.mark and not each.datagrams:
+                self._highest[each.number] = highest
+
+    def is_half_done(self) -> bool:
+        """Say whether rows lie here twice, because a crash came between a copy and its removal."""
+        spans = self._near.spans().items()
+        return any(span.lowest <= self._highest.get(number, 0) for number, span in spans)
 
     def has(self, facts: EpochFacts, seq: int) -> bool:
         """Say whether a batch may lie on the card."""
@@ -70,20 +87,26 @@ class Mover:
         """How many readings were let go because the card's share was full."""
         return self.card.dropped_readings
 
+    @property
+    def removed_readings(self) -> int:
+        """How many readings were acknowledged while they lay on the card, and not in memory too."""
+        return self._removed - self._counted_in_memory
+
     def knows(self, facts: EpochFacts) -> bool:
         """Say whether the card may have a row for an epoch."""
         return facts.number in self._written
 
     async def write_epochs(self) -> bool:
         """Write to the card what is new of epochs, and remove what is done; say if that worked."""
-        with contextlib.suppress(CardError):
-            return await self._write([])
+        with contextlib.suppress(CardError, TimeoutError):
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                return await self._write([])
         return False
 
     async def clear_notice(self) -> bool:
         """Note on the card that the collector knows that an earlier spool is gone."""
         with contextlib.suppress(CardError):
-            await self._do(lambda tier: tier.set_notice(None))
+            await self.card.do(lambda tier: tier.set_notice(None))
             return True
         return False
 
@@ -121,10 +144,13 @@ class Mover:
         """Forget in memory what lies on the card, and on the card what was acknowledged meanwhile."""
         removed = self._near.remove(highest)
         marks = {each.number: each.mark for each in self._epochs}
-        copied = sum(row.readings for row in rows if row.seq > marks.get(row.number, 0))
+        done = [row for row in rows if row.seq <= marks.get(row.number, 0)]
+        copied = sum(row.readings for row in rows) - sum(row.readings for row in done)
         # What had to be dropped here while the card was slow is there after all.
         self._near.dropped_readings -= max(0, min(dropped, copied - removed))
-        for number in {row.number for row in rows if row.seq <= marks.get(row.number, 0)}:
+        # What became of these was counted here already.
+        self._counted_in_memory += sum(row.readings for row in done)
+        for number in {row.number for row in done}:
             self.acknowledged(self._epochs.by_number[number])
 
     async def _write(self, rows: Sequence[Stored]) -> bool:
@@ -133,21 +159,32 @@ class Mover:
         if not (rows or any(news)):
             return True
         needed_bytes = sum(map(_takes_bytes, rows))
+        numbers = {row.number for row in rows}
+        # No row lies there without its epoch, whatever has become of the card since it was written.
+        of_rows = [replace(each) for each in self._epochs if each.number in numbers]
+        for each in news.facts:
+            self._written.setdefault(each.number, ())  # it may be there, whatever is heard of that
 
-        def work(tier: Tier) -> int | None:
-            if not rows:
-                return tier.remove(*news)
+        def work(tier: Tier) -> bool:
             try:
-                return with_room(tier, lambda: tier.take_in(rows, *news), needed_bytes)
+                if rows:
+                    facts = [
+                        *news.facts,
+                        *(each for each in of_rows if not tier.facts(each.number)),
+                    ]
+                    taken = partial(tier.take_in, rows, news.marks, facts, news.over)
+                    removed = with_room(tier, taken, needed_bytes)
+                else:
+                    removed = tier.remove(*news)
             except sqlite3.OperationalError as error:
-                if not is_full(error) or needed_bytes < tier.room_bytes():
+                if not rows or not is_full(error) or needed_bytes < tier.room_bytes():
                     raise
-                return None
+                return False
+            self._removed += removed
+            return True
 
-        removed = await self._do(work)
-        if removed is None:
+        if not await self.card.do(work):
             return False
-        self.removed_readings += removed
         self._wrote(news)
         return True
 
@@ -157,7 +194,7 @@ class Mover:
         Raises:
             CardError: it cannot be read now.
         """
-        return await self._do(lambda tier: tier.rows(facts, seq, max_bytes))
+        return await self.card.do(lambda tier: tier.rows(facts, seq, max_bytes))
 
     async def lowest(self) -> dict[int, int]:
         """Return the lowest seq that the card holds of each epoch, without what is acknowledged.
@@ -165,8 +202,9 @@ class Mover:
         Where the card cannot be read now that is what it should be.
         """
         try:
-            spans = await self._do(lambda tier: tier.spans())
-        except CardError:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                spans = await self.card.do(lambda tier: tier.spans())
+        except (CardError, TimeoutError):
             spans = {number: Span(1, highest) for number, highest in self._highest.items()}
         return {
             number: max(span.lowest, self._marks.get(number, 0) + 1)
@@ -180,20 +218,7 @@ class Mover:
         Raises:
             CardError: the card cannot do it now.
         """
-
-        def work(tier: Tier) -> None:
-            for row in tier.rows(facts, seq, 1):
-                if row.first_seq == seq == row.last_seq and not row.gap:
-                    tier.replace(facts.number, gap_over(facts.epoch, [row], GapReason.REJECTED))
-
-        await self._do(work)
-
-    async def _do(self, work: Callable[[Tier], _T]) -> _T:
-        try:
-            return await self.card.do(work)
-        except CardError as error:
-            self._forget_card(error)
-            raise
+        await self.card.do(lambda tier: reject(tier, facts, seq))
 
     def acknowledged(self, facts: EpochFacts) -> None:
         """Remove what the collector has committed, and epochs that are over, before long."""
@@ -212,8 +237,7 @@ class Mover:
         """Put nothing off any longer: it is done with the last move."""
         if self._removing is not None:
             self._removing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._removing
+            await asyncio.wait([self._removing])
 
     def _news(self) -> _News:
         return _News(
@@ -247,6 +271,13 @@ class Mover:
         if error.is_lost:
             self._highest.clear()
             self._marks.clear()
+
+
+def reject(tier: Tier, facts: EpochFacts, seq: int) -> None:
+    """Put a gap in the place of a batch that was refused for good, if the tier has it."""
+    for row in tier.rows(facts, seq, 1):
+        if row.first_seq == seq == row.last_seq and not row.gap:
+            tier.replace(facts.number, gap_over(facts.epoch, [row], GapReason.REJECTED))
 
 
 def _gist(facts: EpochFacts) -> tuple[object, ...]:

@@ -6,8 +6,9 @@ Whatever a start reads of a tier is read here first, so that damage cannot end o
 import sqlite3
 from pathlib import Path
 
-from device.spool.database import is_damage, set_aside
+from device.spool.database import set_aside
 from device.spool.tier import Tier
+from service.damage import is_damage
 from wire.bodies import GapReason
 
 

@@ -6,10 +6,10 @@ The counterpart of `intake`. Where rows that should be there are not, a gap says
 from device.spool.database import unless_full
 from device.spool.epochs import Epochs, held
 from device.spool.holes import without_holes
-from device.spool.mover import Mover
-from device.spool.records import EpochFacts, Row, gap_over
+from device.spool.mover import Mover, reject
+from device.spool.records import EpochFacts, Row
 from device.spool.tier import Tier
-from wire.bodies import GapReason, Held
+from wire.bodies import Held
 
 
 class Outlet:
@@ -25,10 +25,12 @@ class Outlet:
 
         From here on these epochs are nobody else's.
         """
-        offered = self._epochs.waiting(owner)
         lowest = await self._lowest()
+        # At one moment: an epoch may end, or grow, while the card is waited for.
+        offered = self._epochs.waiting(owner)
+        found = [held(each, lowest.get(each.number, each.last_seq + 1)) for each in offered]
         await self._bind([each for each in offered if each.owner is None], owner)
-        return [held(each, lowest.get(each.number, each.last_seq + 1)) for each in offered]
+        return found
 
     async def _lowest(self) -> dict[int, int]:
         on_card = await self._mover.lowest() if self._mover else {}
@@ -75,5 +77,4 @@ class Outlet:
             self._near.keep_rejected(detail, rows[0].sealed)
         if self._mover and self._mover.has(facts, seq):
             await self._mover.reject(facts, seq)
-        else:
-            self._near.replace(facts.number, gap_over(facts.epoch, rows[:1], GapReason.REJECTED))
+        reject(self._near, facts, seq)

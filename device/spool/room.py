@@ -15,7 +15,7 @@ from wire.bodies import Gap, GapReason
 _log = structlog.get_logger()
 _T = TypeVar("_T")
 
-# So much of a tier is freed at once, at least, so that it is not done for every batch.
+# Such a part of the file is freed at once, at least, so that it is not done for every batch.
 _FREED_SHARE = 50
 _MAX_TRIES = 2 * _FREED_SHARE
 
@@ -60,7 +60,7 @@ def make_room(tier: Tier, needed_bytes: int = 0) -> int:
 
 
 def _gap(tier: Tier, facts: EpochFacts, seq: int, needed_bytes: int) -> Gap:
-    rows = _adjoining(tier, facts, seq, max(needed_bytes, tier.max_bytes // _FREED_SHARE))
+    rows = _adjoining(tier, facts, seq, max(needed_bytes, tier.file_bytes() // _FREED_SHARE))
     if not rows or rows[0].gap is not None:
         # Damaged: nobody knows how many readings that were, which must not spoil the count of others.
         return Gap(facts.epoch, seq, seq, GapReason.SPOOL_UNREADABLE)

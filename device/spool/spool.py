@@ -15,11 +15,11 @@ A full tier lets its oldest batches go and a gap stands for them. Knows nothing 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
 from device.errors import SpoolError
-from device.spool.database import unless_full
 from device.spool.datagram_counts import DatagramCounts
 from device.spool.epochs import Epochs
 from device.spool.intake import Age, Intake
@@ -67,7 +67,7 @@ class Spool:
         self.intake = Intake(near, epochs, now, plan.is_durable)
         self._outlet = Outlet(near, mover, epochs)
         self._acknowledged = 0
-        self.datagrams = DatagramCounts(near, epochs, lambda: epochs.begin(new_id(), now()))
+        self.datagrams = DatagramCounts(near, epochs, self._next)
         self.lost: str | None = None
         self.now = now
         self._new_id = new_id
@@ -93,7 +93,7 @@ class Spool:
         Raises:
             sqlite3.Error: near cannot take it; nothing has changed.
         """
-        facts = self.epochs.begin(self._new_id(), self.now(), self.plan.is_durable)
+        facts = self._next()
         former = self.epochs.present
         if former is None:
             self.near.put_epochs([facts])
@@ -108,13 +108,16 @@ class Spool:
         if self.mover:
             await self.mover.write_epochs()
 
+    def _next(self) -> EpochFacts:
+        return self.epochs.begin(self._new_id(), self.now(), self.plan.is_durable)
+
     async def roll_if_long(self) -> None:
         """Begin another epoch where so much of this one waits that live readings would wait too."""
         facts = self._present
         waiting_bytes = (facts.last_seq - facts.mark) * self.intake.mean_bytes
         on_card = self.mover is not None and self.mover.has(facts, facts.mark + 1)
         if waiting_bytes > _ROLL_FROM_BYTES or (on_card and self.mover and self.mover.card.error):
-            with unless_full():
+            with self.intake.watched():
                 await self.begin()
 
     async def held(self, owner: str) -> list[Held]:
@@ -144,7 +147,7 @@ class Spool:
         facts.is_over = facts.is_over or ended
         if not news:
             return False
-        with unless_full():  # the next acknowledgement takes what stays
+        with self.intake.watched():  # the next acknowledgement takes what stays
             self._acknowledged += self.near.remove({facts.number: facts.mark}, [facts])
         ages = self.intake.ages
         while ages and self._is_acknowledged(ages[0]):
@@ -152,7 +155,7 @@ class Spool:
         if self.mover:
             self.mover.acknowledged(facts)
         if facts.is_over and not (self.mover and self.mover.knows(facts)):
-            with unless_full():
+            with self.intake.watched():
                 self.near.put_epochs((), [facts])
             self.epochs.forget(facts)
         return True
@@ -174,7 +177,7 @@ class Spool:
         if self.lost is None:
             return
         self.lost = None
-        with unless_full():
+        with self.intake.watched():
             self.near.set_notice(None)
         if self.mover:
             await self.mover.clear_notice()
@@ -196,37 +199,44 @@ class Spool:
         while True:
             await self.intake.taken.wait()
             left_s = wait_s - self.at_risk_now_s()
-            if self.intake.failure:
+            if self.intake.failed.is_set():
                 raise SpoolError(f"{self.near.path}: {self.intake.failure}")
             if self.intake.oldest_ns() is None or not self.plan.moves:
                 self.intake.taken.clear()
             elif left_s > 0:
-                await asyncio.sleep(left_s)
+                await self._pause(left_s)
             elif not await self.move():
-                await asyncio.sleep(wait_s)  # the card cannot do it now: it is tried again
+                await self._pause(wait_s)  # it cannot be done now: it is tried again
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless near fails."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.intake.failed.wait()
 
     async def move(self) -> bool:
         """Move everything to the card now; say whether that worked."""
         if self.mover is None or not self.plan.moves:
             return False
-        self.intake.close_batch()
+        is_closed = self.intake.close_batch()
         ages = self.intake.ages
         highest = {age.number: age.seq for age in ages}
-        if not await self.mover.move():
-            return False
-        while ages and ages[0].seq <= highest.get(ages[0].number, 0):
-            ages.popleft()
-        return True
+        with self.intake.watched():
+            if await self.mover.move():
+                while ages and ages[0].seq <= highest.get(ages[0].number, 0):
+                    ages.popleft()
+                return is_closed
+        return False
 
     # The end -----------------------------------------------------------------------------------
 
     def end(self) -> None:
         """End the epoch of this run, because nothing more will be read.
 
-        Where near has no room for that the next start does it.
+        Where near has no room for that, or fails, the next start does it.
         """
         facts = self._present
-        with unless_full():
+        with self.intake.watched():
             if self.intake.close_batch():
                 self.near.put_epochs([replace(facts, end=EndReason.STOPPED)])
                 facts.end = EndReason.STOPPED
@@ -236,18 +246,20 @@ class Spool:
 
     async def close(self, timeout_s: float) -> bool:
         """Let everything that is held outlast a power cut, as far as the policy allows; close."""
-        kept = True
+        kept = self.intake.close_batch()
         self.intake.stop()
         if self.mover:
             await self.mover.stop()
-            try:
-                async with asyncio.timeout(timeout_s):
-                    kept = await self.mover.move()
-            except TimeoutError:
-                kept = False
+            kept = await self._moved(self.mover, timeout_s) and kept
             await self.mover.card.close(timeout_s)
         self.near.close()
         return kept
+
+    async def _moved(self, mover: Mover, timeout_s: float) -> bool:
+        with suppress(TimeoutError), self.intake.watched():
+            async with asyncio.timeout(timeout_s):
+                return await mover.move()
+        return False
 
     # Figures -----------------------------------------------------------------------------------
 

@@ -4,10 +4,11 @@ Whatever the policy was when something was spooled, it is found under every poli
 policy of this run does not write is emptied.
 """
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ FILE_NAME = "spool.db"
 NEAR_BYTES = 8 * 2**20
 MEMORY_BYTES = 64 * 2**20
 _ABANDON_WITHIN_S = 1.0
+_FINISH_WITHIN_S = 10.0
 
 
 class _Opened(NamedTuple):
@@ -76,6 +78,7 @@ async def open_spool(
         try:
             _take_up(spool, opened, started)
             await spool.begin()
+            await _finish_move(spool)
         except BaseException:
             await _abandon(opened.near, opened.mover.card if opened.mover else None)
             raise
@@ -110,15 +113,21 @@ async def _open_in_memory(
         if not (is_frugal or state_file.exists()):
             return _Opened(near, None, Epochs(left.facts), here, lost, left.notice)
         card = Card(state_file, settings.max_bytes)
-        beyond = await look_at_card(card, started)
+        beyond = await look_at_card(card, started, left.facts)
     except BaseException:
         await _abandon(near, card)
         raise
     # What near knows of an epoch is newer than what the card does.
-    epochs = Epochs({each.number: each for each in [*beyond.facts, *left.facts]}.values())
+    on_card = beyond.facts if beyond else []
+    epochs = Epochs({each.number: each for each in [*on_card, *left.facts]}.values())
     mover = Mover(card, near, epochs, is_frugal)
+    if beyond is None:
+        mover.found_nothing()
+        return _Opened(near, mover, epochs, here, lost, left.notice)
     mover.found(beyond.spans, beyond.facts)
-    return _Opened(near, mover, epochs, here, lost, left.notice or beyond.notice)
+    # Where the card has more, near has gone back to an earlier commit.
+    whole = here.difference(beyond.more)
+    return _Opened(near, mover, epochs, whole, lost, left.notice or beyond.notice)
 
 
 def _take_up(spool: Spool, opened: _Opened, started: Moment) -> None:
@@ -134,6 +143,14 @@ def _take_up(spool: Spool, opened: _Opened, started: Moment) -> None:
     if not spool.plan.is_durable:
         spool.intake.resume(ages(near, epochs, started))
     spool.lost = opened.notice
+
+
+async def _finish_move(spool: Spool) -> None:
+    """Move again what a crash has left in both tiers: copied, and not let go of."""
+    if spool.mover and spool.mover.is_half_done():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_WITHIN_S):
+                await spool.move()
 
 
 async def _abandon(near: Tier, card: Card | None) -> None:

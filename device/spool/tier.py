@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from device.spool.bounded import BoundedDatabase, Change
-from device.spool.database import damage
 from device.spool.records import (
     EpochFacts,
     Read,
@@ -26,6 +25,7 @@ from device.spool.records import (
     unpack_read,
 )
 from service.crashpoints import crash_point
+from service.damage import damage
 from wire.batches import MAX_READINGS
 from wire.bodies import Gap, GapReason
 
@@ -60,6 +60,7 @@ class Tier:
         self.moving: Mapping[int, int] = {}
         self._database = BoundedDatabase(path, durable, max_bytes, notice)
         self._transaction = self._database.transaction
+        self.room_bytes, self.file_bytes = self._database.room_bytes, self._database.file_bytes
         try:
             self._database.readings, self._database.size_bytes = self._sums()
         except BaseException:
@@ -150,13 +151,12 @@ class Tier:
 
     def close_batch(self, facts: EpochFacts, readings: int, sealed: bytes) -> None:
         """Replace the open batch by what it was closed to; `facts` counts it already."""
-        seq = facts.last_seq
+        row = Stored(facts.number, facts.last_seq, facts.last_seq, readings, sealed)
         with self._transaction() as change:
             self._database.execute("DELETE FROM tick WHERE epoch = ?", (facts.number,))
             self._put([facts])
             # None stands there yet: a key that says so is damaged.
-            self._delete("WHERE epoch = ? AND seq >= ?", (facts.number, seq), change)
-            row = Stored(facts.number, seq, seq, readings, sealed)
+            self._delete("WHERE epoch = ? AND seq >= ?", row[:2], change)
             self._database.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?)", row)
             change.add(readings, len(sealed))
 
@@ -193,11 +193,7 @@ class Tier:
         rows = self._database.execute(
             f"SELECT epoch, seq, {_LAST_SEQ}, readings, {_BODY} FROM batch"  # noqa: S608
         )
-        found = []
-        for number, seq, last_seq, readings, body in rows:
-            _whole((number, seq, last_seq, readings))
-            found.append(Stored(number, seq, last_seq, readings, body))
-        return found
+        return [Stored._make((*_whole(numbers), body)) for *numbers, body in rows]
 
     def rows(self, facts: EpochFacts, seq: int, max_bytes: int) -> list[Row]:
         """Return the rows of an epoch from the one that holds `seq` on, in order; one at least."""
@@ -250,10 +246,6 @@ class Tier:
                 (_KEPT_REJECTED,),
             )
 
-    def room_bytes(self) -> int:
-        """Return how much its share of the disk has room for, roughly."""
-        return self._database.room_bytes()
-
     def _put(self, facts: Iterable[EpochFacts]) -> None:
         self._database.executemany(
             "INSERT OR REPLACE INTO epoch VALUES (?, ?)",
@@ -272,9 +264,9 @@ class Tier:
 
     def _remove(self, marks: Mapping[int, int], over: Iterable[EpochFacts], change: Change) -> int:
         removed = 0
-        which = f"WHERE epoch = ? AND seq <= ? AND {_LAST_SEQ} <= ?"
+        done = f"WHERE epoch = ?1 AND seq <= ?2 AND {_LAST_SEQ} <= ?2"
         for number, mark in marks.items():
-            removed += self._delete(which, (number, mark, mark), change)
+            removed += self._delete(done, (number, mark), change)
         for each in over:
             removed += self._delete("WHERE epoch = ?", (each.number,), change)
             self._database.execute("DELETE FROM epoch WHERE number = ?", (each.number,))
@@ -286,10 +278,9 @@ class Tier:
         change.add(-readings, -size_bytes)
         return readings
 
-    def _sums(self, which: str = "", key: Sequence[int] = ()) -> tuple[int, int]:
-        row = self._database.execute(f"SELECT {_SUMS} FROM batch {which}", key).fetchone()  # noqa: S608
-        readings, size_bytes = _whole(row)
-        return readings, size_bytes
+    def _sums(self, which: str = "", key: Sequence[int] = ()) -> Sequence[int]:
+        sums = self._database.execute(f"SELECT {_SUMS} FROM batch {which}", key)  # noqa: S608
+        return _whole(sums.fetchone())
 
 
 def _facts(record: bytes) -> EpochFacts:

@@ -20,7 +20,7 @@ from collector import query
 from collector.commands import open_reader
 from collector.errors import StoreError
 from collector.settings import CollectorSettings, StoreSettings
-from collector.store.database import FILE_NAME, is_damage, open_for_writing
+from collector.store.database import FILE_NAME, open_for_writing
 from collector.store.requests import Holding
 from collector.store.transaction import Transaction
 from collector.times import END_OF_TIME_NS
@@ -28,6 +28,7 @@ from kit.feeder import DESCRIPTION, Feeder, batch
 from kit.results import Results
 from kit.stores import arrived
 from kit.wireworks import CLOCK, MOMENT
+from service.damage import is_damage
 from wire.batches import open_header
 from wire.bodies import Held
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,15 @@ def resize(folder: Path, size_bytes: int) -> None:
     assert resized.returncode == 0, resized.stderr
 
 
+def fill(disk: Path) -> Path:
+    """Leave no byte free; return the file that takes it all."""
+    file = disk / "ballast"
+    with file.open("ab", buffering=0) as ballast, suppress(OSError):
+        while ballast.write(bytes(4096)):
+            pass
+    return file
+
+
 def strace_inject(
     calls: str, error: str, when: str, log: Path, files: Sequence[Path] = ()
 ) -> Sequence[str]:
@@ -48,18 +57,22 @@ def strace_inject(
         log: where strace writes which calls it saw; `INJECTED` stands behind those that failed.
         files: only calls on these files count; left out: all do.
     """
+    command = strace_log(calls, log, files)
+    return [*command, "-e", f"inject={calls}:error={error}:when={when}"]
+
+
+def strace_log(calls: str, log: Path, files: Sequence[Path] = ()) -> Sequence[str]:
+    """Return the same, where no call is to fail: strace writes which it saw."""
     if shutil.which("strace") is None:
         pytest.skip("no strace")
     # -D: strace is the grandchild, not the parent, so that signals reach the program itself.
     command = ["strace", "-D", "-f", "-qq", "-o", str(log), "-e", f"trace={calls}"]
-    inject = ["-e", f"inject={calls}:error={error}:when={when}"]
-    only = [word for file in files for word in ("-P", str(file))]
     probe = subprocess.run(
         [*command, "true"], check=False, capture_output=True, text=True, timeout=60
     )
     if probe.returncode:
         pytest.skip(f"strace may not trace here: {probe.stderr.strip()}")
-    return [*command, *inject, *only]
+    return [*command, *(word for file in files for word in ("-P", str(file)))]
 
 
 def _mount(*arguments: "str | os.PathLike[str]") -> "subprocess.CompletedProcess[str]":

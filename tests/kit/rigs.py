@@ -16,6 +16,17 @@ _SENSORS = """
 """
 
 
+def ballast(name: str, channels: int, ledger: Path | None = None) -> str:
+    """YAML of a sensor that fills a spool: values which do not deflate, ten reads a second."""
+    told = f", ledger: {ledger}" if ledger else ""
+    return f"""
+  {name}:
+    driver: synthetic:walk
+    interval: 100ms
+    options: {{channels: {channels}, step: 1.0e+9{told}}}
+"""
+
+
 class Rig:
     """The two programs on folders of their own; `more` is YAML of the device, `others` of sensors."""
 
@@ -49,6 +60,11 @@ class Rig:
         """Wait until the sensor has given some more."""
         wanted = oracle.reads(self.ledger) + more
         wait_until(lambda: oracle.reads(self.ledger) >= wanted, 60)
+
+    def wait_dead(self, timeout_s: float = 60) -> None:
+        """Wait until the agent has died by itself: not before it gave its last read, whenever seen."""
+        self.device.wait_dead(timeout_s)
+        self.device.ends_ns += [read.given_ns for read in oracle.given(self.ledger).values()][-1:]
 
     def held(self) -> int:
         """How many readings wait in the agent's spool."""

@@ -53,6 +53,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "cut in half": lambda data: data[: len(data) // 2],
     "cut to one page": lambda data: data[:4096],
     "flipped page": flipped_page,
+    "a format that never was": lambda data: data[:18] + b"\x12" + data[19:],
 }
 damages = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 

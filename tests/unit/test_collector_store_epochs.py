@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.store.database import FILE_NAME, is_damage, open_for_writing
+from collector.store.database import FILE_NAME, open_for_writing
 from collector.store.transaction import Transaction
 from kit.stores import (
     OTHER_EPOCH,
@@ -23,6 +23,7 @@ from kit.stores import (
     transaction,
 )
 from kit.wireworks import BOOT, EPOCH
+from service.damage import is_damage
 from wire.bodies import End, Held, Moment
 
 CLOCK_FACTS = "SELECT boot_id, began_ns, offset_ns FROM epoch"

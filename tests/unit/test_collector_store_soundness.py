@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from collector.store import soundness
 from collector.store.database import FILE_NAME, open_for_writing
-from collector.store.soundness import check_epoch, checksum, damage, is_damage
+from collector.store.soundness import check_epoch, checksum
 from kit.stores import batch, change, commit, rows, transaction
 from kit.wireworks import EPOCH
+from service.damage import is_damage
 from wire.bodies import End
 
 FLIPS = 400
@@ -72,18 +73,6 @@ def test_values_of_another_type_are_damage(row: tuple[object, ...]) -> None:
     with pytest.raises(sqlite3.DatabaseError) as caught:
         check_epoch(checksum(1, EPOCH, 2, None, 0), *row)
     assert is_damage(caught.value)
-
-
-def test_what_is_damage() -> None:
-    """SQLite's own words for it, and ours; a full disk is none."""
-    full = sqlite3.OperationalError("database or disk is full")
-    full.sqlite_errorcode = sqlite3.SQLITE_FULL
-    index = sqlite3.DatabaseError("malformed")
-    index.sqlite_errorcode = sqlite3.SQLITE_CORRUPT_INDEX
-    assert is_damage(damage("because"))
-    assert is_damage(index)
-    assert not is_damage(full)
-    assert not is_damage(ValueError("x"))
 
 
 def test_every_start_checks_the_epochs(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from collector.store import Stored
-from collector.store.database import FILE_NAME, is_damage, open_for_writing
+from collector.store.database import FILE_NAME, open_for_writing
 from collector.store.writer import REQUEST_BYTES
 from kit.stores import (
     MOMENT,
@@ -29,6 +29,7 @@ from kit.stores import (
 )
 from kit.waiting import WITHIN_S, wait_until
 from kit.wireworks import EPOCH
+from service.damage import is_damage
 from wire.bodies import Describe, End, Gap, OpenDatagrams
 
 STORED = "SELECT ifnull(sum(readings), 0) FROM batch"

@@ -35,6 +35,19 @@ def test_readings_leave_by_themselves(tmp_path: Path) -> None:
     play(scenario())
 
 
+def test_readings_leave_before_they_have_to_go_to_the_card(tmp_path: Path) -> None:
+    """Where `at_risk` is small they wait in the open batch for half of it, no longer."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path) as (rig, _):
+            rig.spool.plan = rig.spool.plan._replace(at_risk_s=1.0)
+            rig.accept(1.0)
+            assert rig.link._closing is not None
+            assert rig.link._closing.when() <= asyncio.get_running_loop().time() + 0.5
+
+    play(scenario())
+
+
 def test_open_batch_grows_while_the_link_is_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

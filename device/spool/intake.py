@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from device.errors import SpoolError
 from device.spool.database import is_full, set_aside, unless_full
 from device.spool.epochs import Epochs
 from device.spool.open_batch import closed, fits, parts
@@ -129,6 +130,19 @@ class Intake:
                 yield
         except sqlite3.Error as error:
             self._failed(error)
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Read the tier; note it where the file fails.
+
+        Raises:
+            SpoolError: it has.
+        """
+        try:
+            yield
+        except sqlite3.Error as error:
+            self._failed(error)
+            raise SpoolError(f"{self._near.path}: {error}") from error
 
     def _stand_still(self) -> None:
         """Let nothing be read for a moment; whatever fills the disk may be gone by then."""

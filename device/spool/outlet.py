@@ -1,11 +1,15 @@
 """What is held goes out here: which epochs, and their rows, from whichever tier has them.
 
-The counterpart of `intake`. Where rows that should be there are not, a gap says so.
+The counterpart of `intake`. Where rows that should be there are not, a gap says so. All of it raises
+SpoolError where `near` fails: then the run is over.
 """
+
+from collections.abc import Sequence
 
 from device.spool.database import unless_full
 from device.spool.epochs import Epochs, held
 from device.spool.holes import without_holes
+from device.spool.intake import Intake
 from device.spool.mover import Mover, reject
 from device.spool.records import EpochFacts, Row
 from device.spool.tier import Tier
@@ -13,23 +17,28 @@ from wire.bodies import Held
 
 
 class Outlet:
-    """What the link sends; `mover` is None where there is no other tier than `near`."""
+    """What the link sends; `mover` is None where there is no other tier than `near`.
 
-    def __init__(self, near: Tier, mover: Mover | None, epochs: Epochs) -> None:
+    `intake` is told where `near` fails.
+    """
+
+    def __init__(self, near: Tier, mover: Mover | None, epochs: Epochs, intake: Intake) -> None:
         self._near = near
         self._mover = mover
         self._epochs = epochs
+        self._intake = intake
 
     async def held(self, owner: str) -> list[Held]:
         """Say what is held for a collector that knows this device as `owner`, the present first.
 
         From here on these epochs are nobody else's.
         """
-        lowest = await self._lowest()
-        # At one moment: an epoch may end, or grow, while the card is waited for.
-        offered = self._epochs.waiting(owner)
-        found = [held(each, lowest.get(each.number, each.last_seq + 1)) for each in offered]
-        await self._bind([each for each in offered if each.owner is None], owner)
+        with self._intake.read():
+            lowest = await self._lowest()
+            # At one moment: an epoch may end, or grow, while the card is waited for.
+            offered = self._epochs.waiting(owner)
+            found = [held(each, lowest.get(each.number, each.last_seq + 1)) for each in offered]
+            await self._bind([each for each in offered if each.owner is None], owner)
         return found
 
     async def _lowest(self) -> dict[int, int]:
@@ -56,13 +65,21 @@ class Outlet:
         found: list[Row] = []
         if self._mover and self._mover.has(facts, seq):
             found = await self._mover.rows(facts, seq, max_bytes)
-        return without_holes(facts, seq, found or self._near.rows(facts, seq, max_bytes))
+        return self._without_holes(facts, seq, max_bytes, found)
 
     def near_rows(self, facts: EpochFacts, seq: int, max_bytes: int) -> list[Row] | None:
         """Return the same at once; None where the card has to be asked."""
         if self._mover and self._mover.has(facts, seq):
             return None
-        return without_holes(facts, seq, self._near.rows(facts, seq, max_bytes))
+        return self._without_holes(facts, seq, max_bytes)
+
+    def _without_holes(
+        self, facts: EpochFacts, seq: int, max_bytes: int, on_card: Sequence[Row] = ()
+    ) -> list[Row]:
+        with self._intake.read():
+            return without_holes(
+                facts, seq, list(on_card) or self._near.rows(facts, seq, max_bytes)
+            )
 
     async def reject(self, facts: EpochFacts, seq: int, detail: str) -> None:
         """Put a gap in the place of a batch that the collector refused for good.
@@ -73,8 +90,9 @@ class Outlet:
         rows = await self.rows(facts, seq, 1)
         if not rows or rows[0].first_seq != seq or rows[0].gap is not None:
             return
-        with unless_full():
-            self._near.keep_rejected(detail, rows[0].sealed)
-        if self._mover and self._mover.has(facts, seq):
-            await self._mover.reject(facts, seq)
-        reject(self._near, facts, seq)
+        with self._intake.read():
+            with unless_full():
+                self._near.keep_rejected(detail, rows[0].sealed)
+            if self._mover and self._mover.has(facts, seq):
+                await self._mover.reject(facts, seq)
+            reject(self._near, facts, seq)

@@ -65,9 +65,9 @@ class Spool:
         self.epochs = epochs
         self.plan = plan
         self.intake = Intake(near, epochs, now, plan.is_durable)
-        self._outlet = Outlet(near, mover, epochs)
+        self._outlet = Outlet(near, mover, epochs, self.intake)
         self._acknowledged = 0
-        self.datagrams = DatagramCounts(near, epochs, self._next)
+        self.datagrams = DatagramCounts(self.intake, near, epochs, self._next)
         self.lost: str | None = None
         self.now = now
         self._new_id = new_id

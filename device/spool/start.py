@@ -15,6 +15,7 @@ from typing import NamedTuple
 from device.errors import SpoolError
 from device.settings import SpoolSettings
 from device.spool.card import Card
+from device.spool.database import set_aside
 from device.spool.epochs import Epochs, end_left_open
 from device.spool.left import absorb, ages, look, look_at_card, open_memory
 from device.spool.mover import Mover
@@ -22,6 +23,7 @@ from device.spool.opening import open_tier
 from device.spool.plan import Plan
 from device.spool.spool import Spool
 from device.spool.tier import Tier
+from service.damage import is_damage
 from wire.bodies import GapReason, Moment
 
 FILE_NAME = "spool.db"
@@ -161,9 +163,12 @@ async def _abandon(near: Tier, card: Card | None) -> None:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
+    """Say what a failure of the tier at `path` means; all others are checked whole, or the card's."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
+        if is_damage(error):
+            set_aside(path)  # deep in a large file; the next start begins anew
         raise SpoolError(
             f"{path}: the spool cannot be used: {error}. Is the disk full or read-only, or does "
             "another agent use it?"

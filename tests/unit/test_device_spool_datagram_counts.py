@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from device.spool.datagram_counts import DatagramCounts
 from device.spool.epochs import Epochs
+from device.spool.intake import Intake
 from device.spool.tier import Tier
+from kit.spoolfaults import raising
 from kit.tiers import epoch_of, opened
+from kit.wireworks import MOMENT
 
 
 @pytest.fixture
@@ -26,10 +30,16 @@ def epochs() -> Epochs:
 
 
 @pytest.fixture
-def counts(tier: Tier, epochs: Epochs) -> DatagramCounts:
+def intake(tier: Tier, epochs: Epochs) -> Intake:
+    """What is told where the tier fails."""
+    return Intake(tier, epochs, lambda: MOMENT, is_durable=False)
+
+
+@pytest.fixture
+def counts(intake: Intake, tier: Tier, epochs: Epochs) -> DatagramCounts:
     """The counts; epochs are numbered from 1."""
     numbers = count(1)
-    return DatagramCounts(tier, epochs, lambda: epoch_of(next(numbers)))
+    return DatagramCounts(intake, tier, epochs, lambda: epoch_of(next(numbers)))
 
 
 def test_begun_epoch_is_held_and_kept(tier: Tier, epochs: Epochs, counts: DatagramCounts) -> None:
@@ -58,3 +68,16 @@ def test_end_is_kept_with_what_was_counted(tier: Tier, counts: DatagramCounts) -
     assert tier.epochs() == [facts]
     assert (facts.end, facts.last_seq, facts.readings) == ("stopped", 3, 12)
     assert not tier.all_rows(), "nothing of it is spooled"
+
+
+@pytest.mark.parametrize(("kind", "is_the_end"), [("io", True), ("damage", True), ("full", False)])
+def test_tier_that_fails_ends_the_run(
+    tier: Tier, intake: Intake, counts: DatagramCounts, kind: str, is_the_end: bool
+) -> None:
+    """Whoever reads a sensor must not meet it; where there is only no room the next count is kept."""
+    facts = counts.begin()
+    with patch.object(tier, "put_epochs", raising(kind)):
+        counts.record(facts, 1, 1)
+    assert (intake.failure is not None) == intake.failed.is_set() == is_the_end
+    counts.record(facts, 2, 2)
+    assert facts.last_seq == 2

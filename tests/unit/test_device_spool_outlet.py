@@ -1,15 +1,18 @@
 """device.spool.outlet: what is offered to whom, rows from either tier without holes, and rejections."""
 
 import asyncio
+import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
+from device.errors import SpoolError
 from device.spool import CardError, EpochFacts, Spool
 from device.spool.tier import Tier
 from kit.links import play
-from kit.spoolfaults import card_of, failing_at, raising, stalled
+from kit.spoolfaults import aside, card_of, failing_at, raising, stalled
 from kit.spools import (
     OWNER,
     Home,
@@ -383,5 +386,52 @@ def test_rejected_gap_moves_to_the_card(home: Home) -> None:
                 spool.acknowledge(facts, 1)
                 await until(lambda: not spool.mover or not spool.mover._marks)
             assert [row.seq for row in await card_of(spool).do(Tier.all_rows)] == [2, 3]
+
+    play(scenario())
+
+
+# --- a tier that fails
+
+
+@pytest.mark.parametrize(
+    ("what", "ask"),
+    [
+        ("spans", lambda spool: spool.held(OWNER)),
+        ("put_epochs", lambda spool: spool.held(OWNER)),
+        ("rows", lambda spool: spool.rows(present_of(spool), 1, 1)),
+        ("replace", lambda spool: spool.reject(present_of(spool), 1, "refused")),
+    ],
+)
+@pytest.mark.parametrize("kind", ["io", "damage"])
+def test_tier_that_fails_ends_the_run(
+    home: Home, what: str, ask: Callable[[Spool], Awaitable[object]], kind: str
+) -> None:
+    """It is told in a sentence, and a damaged file is set aside: no start after it meets it again."""
+
+    async def scenario() -> None:
+        async with home.opened("strict") as spool:
+            fill(spool, 1)
+            with (
+                patch.object(spool.near, what, raising(kind)),
+                pytest.raises(SpoolError, match=re.escape(str(home.card_file))),
+            ):
+                await ask(spool)
+            assert spool.intake.failed.is_set()
+            assert len(aside(home.card_file)) == (kind == "damage")
+            with pytest.raises(SpoolError):
+                await asyncio.wait_for(spool.run(), 5)
+
+    play(scenario())
+
+
+def test_rows_at_once_of_a_tier_that_fails(home: Home) -> None:
+    """The same where the card need not be asked."""
+
+    async def scenario() -> None:
+        async with home.opened() as spool:
+            fill(spool, 1)
+            with patch.object(spool.near, "rows", raising("io")), pytest.raises(SpoolError):
+                spool.near_rows(present_of(spool), 1, 1)
+            assert spool.intake.failed.is_set()
 
     play(scenario())

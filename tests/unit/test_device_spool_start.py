@@ -458,3 +458,20 @@ def test_one_folder_for_both_is_refused(home: Home, policy: str) -> None:
             await home.open(policy)
 
     play(scenario())
+
+
+@pytest.mark.parametrize("policy", ["frugal", "strict"])
+def test_damage_deep_in_a_tier_costs_one_start(home: Home, policy: str) -> None:
+    """What only a later read meets: the start says so, and the next one begins anew and tells."""
+
+    async def scenario() -> None:
+        async with home.opened(policy) as spool:
+            fill(spool, 3)
+            file = spool.near.path
+        with patch.object(Tier, "put_epochs", raising("damage")), pytest.raises(SpoolError):
+            await home.open(policy)
+        assert len(aside(file)) == 1
+        async with home.opened(policy) as spool:
+            assert spool.lost == "spool_unreadable"
+
+    play(scenario())

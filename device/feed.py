@@ -25,6 +25,7 @@ class Feed:
         self.mark = 0
         self.next_seq = 1
         self.is_reading = False
+        self.is_out_of_reach = False
         self.mending = 0
         self._rows: deque[Row] = deque()
         self._found_nothing_up_to: int | None = None

@@ -175,7 +175,7 @@ class LinkStream(ConversationStream):
         if self.is_flowing:
             for feed in list(self._feeds.values()):
                 is_present = feed.facts is self._spool.epochs.present
-                if not self._advance(feed) and not is_present:
+                if not (self._advance(feed) or is_present or feed.is_out_of_reach):
                     return  # in order: the next oldest waits for this one
 
     def _advance(self, feed: Feed) -> bool:
@@ -221,8 +221,11 @@ class LinkStream(ConversationStream):
         try:
             rows = await self._spool.rows(feed.facts, feed.next_seq, BACKLOG_BYTES)
         except CardError:
+            feed.is_out_of_reach = True
+            self._send()
+            self.flush()
             await asyncio.sleep(_CARD_AGAIN_S)
-            feed.is_reading = False
+            feed.is_reading = feed.is_out_of_reach = False
         else:
             feed.took(rows)
         self._send()

@@ -27,6 +27,7 @@ from kit.links import (
     seqs,
 )
 from kit.scripted import ScriptedCollector
+from kit.spoolfaults import failing_at
 from kit.waiting import until
 from kit.wireworks import MOMENT
 from wire import frames
@@ -552,6 +553,30 @@ def test_card_that_fails_is_asked_again(tmp_path: Path) -> None:
             assert seqs(collector.stored, former) == list(range(1, 1001))
             assert collector.gaps == []
             assert len(collector.sessions) == 1
+
+    play(scenario())
+
+
+def test_epoch_that_waits_for_the_card_holds_up_no_other(tmp_path: Path) -> None:
+    """What lies in memory goes out, though an older epoch is on a card that fails."""
+
+    async def scenario() -> None:
+        async with met(tmp_path) as (rig, collector):
+            oldest = await backlog(rig, 3)
+            younger = rig.epoch
+            rig.close_batches(2)
+            await rig.spool.begin()
+            with failing_at("open", "io"):
+                assert rig.spool.mover is not None
+                await rig.spool.mover.card.do(Tier.close)
+                async with running(rig):
+                    await until(lambda: younger in collector.ends)
+                    assert seqs(collector.stored, oldest) == []
+            async with running(rig):
+                await until(lambda: oldest in collector.ends)
+            assert seqs(collector.stored, oldest) == [1, 2, 3]
+            assert seqs(collector.stored, younger) == [1, 2]
+            assert collector.gaps == []
 
     play(scenario())
 

@@ -42,13 +42,6 @@ class Rig:
         """Let the agent connect to another port than the collector's."""
         self.device = self._device(port)
 
-    def shrink_spool(self) -> None:
-        """Let the spool hold the least it may: some seconds of a thousand channels."""
-        sensors = SENSORS.format(ledger=self.ledger).replace("channels: 3", "channels: 1000")
-        self.device = programs.device(
-            self.folder / "device", self.port, sensors, "spool: {policy: memory, max_size: 1MiB}\n"
-        )
-
     def reads(self) -> int:
         """How many reads the sensor has given."""
         return oracle.reads(self.ledger)
@@ -127,35 +120,6 @@ def test_collector_restarts(rig: Rig) -> None:
         rig.wait_for_acknowledgement()
     rig.stop()
     assert rig.verdict().clean, rig.verdict()
-
-
-def test_collector_is_killed(rig: Rig) -> None:
-    """kill -9 of the collector at any moment: what it acknowledged is there, the rest comes again."""
-    rig.collector.start()
-    rig.device.start()
-    for number in range(6):
-        rig.wait_for_reads(3 + 2 * number)
-        rig.collector.kill()
-        rig.collector.start()
-    rig.wait_for_acknowledgement()
-    rig.stop()
-    assert rig.verdict().clean, rig.verdict()
-
-
-def test_full_spool_drops_the_oldest_and_says_exactly_what(rig: Rig) -> None:
-    """The oldest make place; what was dropped is a gap of just so many readings, the rest arrives."""
-    rig.shrink_spool()
-    rig.device.start()
-    wait_until(lambda: "spool_full" in rig.device.said(), 90)
-    rig.collector.start()
-    wait_until(lambda: rig.device.ask("status")["link"] == "up", 90)
-    rig.wait_for_reads(10)
-    rig.stop()
-    verdict = rig.verdict()
-    gaps = oracle.gaps(rig.collector.state)
-    assert verdict.clean, verdict
-    assert {gap.reason for gap in gaps} == {"spool_full"}
-    assert sum(gap.readings or 0 for gap in gaps) == verdict.in_gap > 0
 
 
 def test_link_is_cut_in_every_frame(rig: Rig) -> None:

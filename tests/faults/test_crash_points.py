@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from kit import oracle, rigs
+from kit import rigs
 from kit.results import Results
 from kit.rigs import Rig
 from kit.waiting import wait_until
@@ -20,13 +20,6 @@ RESTART_WITHIN_S = 10.0
 # The spool moves to the card soon, so that an outage of a second is enough.
 SOON = "spool: {at_risk: 1s}\n"
 SMALL = "spool: {at_risk: 1s, max_size: 1MiB}\n"
-# Values that do not deflate: some 90 kB a second and sensor.
-BALLAST = """
-  ballast_{n}:
-    driver: synthetic:walk
-    interval: 100ms
-    options: {{channels: 1000, step: 1.0e+9}}
-"""
 
 
 class Place(NamedTuple):
@@ -82,11 +75,9 @@ def die(rig: Rig, place: Place, passes: int) -> None:
     if rig.device.is_dead() and rig.device.try_start() and place.long:
         wait_until(lambda: held(rig) > place.long or victim.is_dead(), 60)
         rig.collector.start()
-    victim.wait_dead(60)
+    (rig if place.is_devices else victim).wait_dead(60)
     assert victim.exit_code == -signal.SIGKILL, victim.said()
     del victim.environment["TELEGAUGE_CRASH_AT"]
-    if place.is_devices:  # it may have died while the collector was started
-        rig.device.ends_ns += [read.given_ns for read in oracle.given(rig.ledger).values()][-1:]
 
 
 def held(rig: Rig) -> int:
@@ -111,7 +102,7 @@ def go_on(rig: Rig, place: Place) -> float:
 
 def run(folder: Path, place: Place, passes: list[int]) -> dict[str, object]:
     """Let a program die at a place, again and again; judge what is left."""
-    others = "".join(BALLAST.format(n=n) for n in range(place.ballast))
+    others = "".join(rigs.ballast(f"ballast_{n}", 1000) for n in range(place.ballast))
     with rigs.rig(folder, channels=20, more=place.more, others=others) as rig:
         for each in passes:
             die(rig, place, each)

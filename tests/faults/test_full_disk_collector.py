@@ -11,7 +11,7 @@ import pytest
 
 from collector.store.database import FILE_NAME
 from kit import programs
-from kit.disks import resize, sized_tmpfs, strace_inject
+from kit.disks import fill, resize, sized_tmpfs, strace_inject
 from kit.feeder import Feeder, acknowledged, check_store, feed_all
 from kit.programs import Program
 from kit.results import Results
@@ -54,16 +54,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 6 MiB."""
     with sized_tmpfs(tmp_path / "disk", 6 * MIB) as disk:
         yield disk
-
-
-def fill(disk: Path) -> None:
-    """Leave no byte free."""
-    with (disk / "ballast").open("ab", buffering=0) as ballast:
-        try:
-            while ballast.write(bytes(4096)):
-                pass
-        except OSError:
-            return
 
 
 def test_below_the_floor_nothing_is_taken(tmp_path: Path, small_disk: Path) -> None:

@@ -19,6 +19,7 @@ from kit.links import opened
 from kit.programs import Program, free_port
 from kit.scripted import ScriptedCollector, scripted_collector
 from kit.waiting import until, wait_until
+from wire.blocks import Point
 from wire.bodies import Describe, Hello, Hold
 from wire.conversation import Closed
 
@@ -288,3 +289,26 @@ def test_part_that_fails_ends_the_agent(tmp_path: Path, part: str) -> None:
         asyncio.run(scenario())
     assert entries[-1]["event"] == "agent_stopped"
     assert not (tmp_path / "control").exists()
+
+
+def test_what_was_acknowledged_of_late_is_not_kept(tmp_path: Path) -> None:
+    """Its removal from the card was put off: what is said to be kept is what is left behind that."""
+    config = tmp_path / "device.yaml"
+    config.write_text(f"collector: {{address: '127.0.0.1:{free_port()}'}}\nsensors:\n{COUNTER}")
+    settings = load(config, DeviceSettings, problems)
+
+    async def scenario() -> None:
+        spool = await opened(tmp_path)
+        agent = Agent(settings, spool, tmp_path)
+        facts = spool.epochs.present
+        assert facts is not None
+        assert spool.accept("count", facts.began_ns, [Point("value", "", 1.0, 0)])
+        assert await spool.move()
+        spool.acknowledge(facts, 1)
+        spool.end()
+        await agent._close_spool()
+        assert spool.acknowledged == 1
+
+    with capture_logs() as entries:
+        asyncio.run(scenario())
+    assert entries == []

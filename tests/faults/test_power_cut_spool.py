@@ -8,19 +8,24 @@ clock since boot goes on, since the oracle judges by it.
 
 import random
 import shutil
+import sqlite3
 import subprocess
 import uuid
 from bisect import bisect_left
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from device.spool import EpochFacts
+from device.spool.tier import Tier
 from kit import oracle, rigs
 from kit.powercut import How, PowerCut, power_cut
 from kit.results import Results
 from kit.rigs import Rig
 from kit.waiting import wait_until
+from kit.wireworks import MOMENT
 from wire.bodies import GapReason
 
 AT_RISK_S = 1.0
@@ -152,3 +157,18 @@ def test_power_cuts(tmp_path: Path) -> None:
 def test_500_power_cuts(tmp_path: Path) -> None:
     """The same, 500 times."""
     cut_many(tmp_path, 500)
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_card_that_fails_is_not_damaged(tmp_path: Path, after: int) -> None:
+    """What fails with the power, or with a loose contact, is an error of input and output."""
+    with (
+        power_cut(tmp_path) as power,
+        closing(Tier(power.folder / "spool.db", True, 2**20)) as tier,
+    ):
+        tier.put_epochs([EpochFacts(1, bytes(16), 0, MOMENT)])
+        power.cut_after(after, "drop")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            for number in range(2, 10):
+                tier.put_epochs([EpochFacts(number, bytes(16), 0, MOMENT)])
+        assert raised.value.sqlite_errorname.startswith("SQLITE_IOERR")

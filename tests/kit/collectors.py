@@ -18,6 +18,7 @@ from collector.space import FreeSpace
 from collector.store import Writer
 from collector.store.database import FILE_NAME, open_for_writing
 from config.addresses import Address
+from kit.fakenet import Rest
 from kit.worlds import Mortal, World
 
 # How long a commit takes.
@@ -80,7 +81,7 @@ class Collector(Mortal):
     def __init__(self, world: World, folder: Path) -> None:
         super().__init__(world, folder)
         self.refused: set[tuple[bytes, int]] = set()
-        self.left_share = 1.0
+        self.rest = Rest()
         self.writer: PlayedWriter
 
     @property
@@ -137,7 +138,7 @@ class Collector(Mortal):
         if self.is_up:
             assert self.program is not None
             self.keep_files()
-            self._lost_ends = self.world.network.bereave(self.program, self.left_share)
+            self._lost_ends = self.world.network.bereave(self.program, self.rest)
 
     def bury(self) -> None:
         """Clear away what died."""

@@ -21,7 +21,7 @@ from device.spool import Spool, card, open_spool, start
 from device.spool.card import Card
 from device.spool.records import unpack_facts
 from device.spool.tier import Tier
-from kit.fakenet import End
+from kit.fakenet import End, Rest
 from kit.found import Place
 from kit.stores import rows
 from kit.ways import no_command
@@ -90,8 +90,8 @@ class PlayedCard(Card):
 class Pi(Mortal):
     """One device, whose agent may stop, be killed, or lose its power.
 
-    `at_risk_s`: as in the YAML. `takes_power`, `left_share`: how it will die, and what share of what it
-    has sent may then still arrive.
+    `at_risk_s`: as in the YAML. `takes_power`, `rest`: how it will die, and what of all that it has
+    sent still arrives then.
 
     Args:
         near_bytes: how large the tier in memory may become.
@@ -117,7 +117,7 @@ class Pi(Mortal):
         self.health: Health = "well"
         self.is_online = True
         self.takes_power = False
-        self.left_share = 1.0
+        self.rest = Rest()
         self.began_s = 0.0
         self.spool: Spool
         self.link: Link
@@ -253,11 +253,11 @@ class Pi(Mortal):
         if is_online and self.is_up:
             self.link._hurry.set()
 
-    def cut(self, share: float) -> None:
-        """Cut the connection; that share of what was sent may still arrive, acks do not."""
+    def cut(self, rest: Rest) -> None:
+        """Cut the connection; some of what was sent still arrives, acks do not."""
         end = self.world.network.of(self.program) if self.program else None
         if end is not None:
-            self.world.network.orphan(end, share, says_end=True)
+            self.world.network.orphan(end, rest, says_end=True)
             end.cut()
 
     def stop(self) -> bool:
@@ -291,7 +291,7 @@ class Pi(Mortal):
         self._lost_end = self.world.network.of(self.program)
         if self._lost_end is not None:
             says_end = not self.takes_power
-            self.world.network.orphan(self._lost_end, self.left_share, says_end=says_end)
+            self.world.network.orphan(self._lost_end, self.rest, says_end=says_end)
 
     def bury(self) -> None:
         """Clear away what died."""

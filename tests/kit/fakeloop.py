@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _program: "ContextVar[Program | None]" = ContextVar("program", default=None)
 # So long is nothing for people, and enough for whatever follows from what was just done.
-MOMENT_S = 0.02
+MOMENT_S = 0.05
 
 
 class FakeLoop(asyncio.BaseEventLoop):

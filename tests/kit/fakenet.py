@@ -1,6 +1,6 @@
 """Connections in memory, between programs of a `kit.fakeloop.FakeLoop`: what is on its way is at hand.
 
-What one end writes waits at the other, and is handed over as soon as the loop comes to it, unless the
+What one end writes waits at the other for a few milliseconds before it is handed over, longer where the
 end is `halted`. A connection that is cut leaves at the collector's end some of what was on its way: a
 session that is dead and does not know, until that arrives.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from device import datagrams
@@ -19,7 +19,16 @@ from kit.fakeloop import FakeLoop, Program, this_program
 
 # As asyncio has them: from when on a transport asks for a pause, and until when.
 _HIGH_BYTES, _LOW_BYTES = 64 * 1024, 16 * 1024
+# How long what is sent is on its way.
+_LATENCY_S = 0.003
 _SOCKET = SimpleNamespace(setsockopt=lambda *_: None)
+
+
+class Rest(NamedTuple):
+    """What of all that is on its way still arrives where a connection is cut: a share, and how late."""
+
+    share: float = 1.0
+    after_s: float = 0.0
 
 
 class End(asyncio.Transport):
@@ -84,7 +93,7 @@ class End(asyncio.Transport):
     def resume_reading(self) -> None:
         """Take what comes."""
         self._is_reading = True
-        self.flow_soon()
+        self._soon(self._flow)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """What is asked of a socket."""
@@ -93,13 +102,19 @@ class End(asyncio.Transport):
     # What the network does ----------------------------------------------------------------------
 
     def flow_soon(self) -> None:
-        """Hand over what came, as soon as the loop comes to it."""
-        self._soon(self._flow)
+        """Hand over what comes, once it is there."""
+        self._loop.call_later(_LATENCY_S, self._flow, context=self._context)
 
     def halt(self, is_halted: bool) -> None:
         """Hold back what comes, or hand it over again."""
         self.is_halted = is_halted
-        self.flow_soon()
+        self._soon(self._flow)
+
+    def keep(self, rest: Rest) -> None:
+        """Get nothing more than this."""
+        del self.coming[int(len(self.coming) * rest.share) :]
+        self.is_halted = True
+        self._loop.call_later(rest.after_s, self.halt, False, context=self._context)
 
     def hand_over(self, share: float) -> None:
         """Hand over a part of what is on its way, although it is halted."""
@@ -246,27 +261,25 @@ class Network:
         ends = [end for end in self.ends if end.program is program and not end.is_gone]
         return ends[-1] if ends else None
 
-    def orphan(self, near: End, share: float, says_end: bool) -> None:
-        """Take a connection from its device; that share of what it has sent may still arrive."""
+    def orphan(self, near: End, rest: Rest, says_end: bool) -> None:
+        """Take a connection from its device; some of what it has sent may still arrive."""
         far = near.peer
         near.drop()
         if not far.is_gone:
-            del far.coming[int(len(far.coming) * share) :]
-            far.is_halted = True
             far.has_end |= says_end
+            far.keep(rest)
             self.orphans = [*(end for end in self.orphans if not end.is_gone), far]
 
-    def bereave(self, program: Program, share: float) -> list[End]:
+    def bereave(self, program: Program, rest: Rest) -> list[End]:
         """Take all connections from the collector, a program; return its ends.
 
-        That share of what it has sent may still arrive.
+        Some of what it has sent may still arrive.
         """
         ends = [end for end in self.ends if not end.is_gone and end.peer.program is program]
         for near in ends:
             if not near.peer.is_gone:
-                del near.coming[int(len(near.coming) * share) :]
                 near.has_end = True
-                near.flow_soon()
+                near.keep(rest)
         self.listener = None
         self.air.bereave()
         found = [end.peer for end in ends] + [end for end in self.orphans if not end.is_gone]

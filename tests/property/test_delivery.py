@@ -29,8 +29,8 @@ from device.spool import spool
 from kit.accounts import Account
 from kit.collectors import Collector
 from kit.devices import Health, Pi, Policy
-from kit.fakeloop import dying_at
-from kit.fakenet import End
+from kit.fakeloop import MOMENT_S, dying_at
+from kit.fakenet import End, Rest
 from kit.found import Found
 from kit.ledgers import Ledger
 from kit.results import Results
@@ -61,7 +61,8 @@ RUNS, RUNS_A_PIECE = 20_000, 200
 
 which = st.integers(0, 1)
 shares = st.sampled_from([0.0, 1.0, 0.5, 0.1, 0.9])
-waits = st.sampled_from([0.0, 0.02, 0.001, 0.002, 0.004, 1.5])
+rests = st.builds(Rest, shares, st.sampled_from([0.0, 0.01, 0.02, 0.04, 0.5, 3.0, 20.0]))
+waits = st.sampled_from([0.0, 0.002, 0.004, 0.008, 0.05, 1.5])
 policies = st.sampled_from(["frugal", "frugal", "strict", "memory"])
 transports = st.sampled_from(["tcp", "tcp", "tcp", "udp"])
 
@@ -100,7 +101,7 @@ class Delivery(RuleBasedStateMachine):
         self.may_be_cloned, self.channels = may_be_cloned, channels
         self.collector.start()
         self._start(self._new_pi(NAMES[0]), policy, transport)
-        self._pass(0.02)
+        self._pass(MOMENT_S)
 
     def teardown(self) -> None:
         """All faults are over: let everything drain, and judge."""
@@ -151,32 +152,32 @@ class Delivery(RuleBasedStateMachine):
         self._pass(wait)
 
     @device_is_up
-    @rule(which=which, takes_power=st.booleans(), share=shares, policy=policies,
+    @rule(which=which, takes_power=st.booleans(), rest=rests, policy=policies,
           transport=transports, wait=waits)  # fmt: skip
     def die(
         self,
         which: int,
         takes_power: bool,
-        share: float,
+        rest: Rest,
         policy: Policy,
         transport: Any,
         wait: float,
     ) -> None:
         """The agent is killed, or loses its power; and starts again."""
         account = self._up(which)
-        account.pi.takes_power, account.pi.left_share = takes_power, share
+        account.pi.takes_power, account.pi.rest = takes_power, rest
         account.pi.die()
         self._bury()
         self._start(account, policy, transport)
         self._pass(wait)
 
     @rule(point=st.sampled_from(POINTS), passes=st.integers(1, 3), takes_power=st.booleans(),
-          share=shares)  # fmt: skip
-    def set_trap(self, point: str, passes: int, takes_power: bool, share: float) -> None:
+          rest=rests)  # fmt: skip
+    def set_trap(self, point: str, passes: int, takes_power: bool, rest: Rest) -> None:
         """Whatever comes next: between two steps that must agree, somebody dies."""
         for account in self.accounts:
-            account.pi.takes_power, account.pi.left_share = takes_power, share
-        self.collector.left_share = share
+            account.pi.takes_power, account.pi.rest = takes_power, rest
+        self.collector.rest = rest
         self._disarm()
         self.trap = dying_at(point, passes)
         self.trap.start()
@@ -210,7 +211,7 @@ class Delivery(RuleBasedStateMachine):
         for each in pi.state.iterdir():
             (other.pi.state / each.name).write_bytes(each.read_bytes())
         self._start(other, "frugal")
-        self._pass(0.02)
+        self._pass(MOMENT_S)
 
     @rule(which=which, health=st.sampled_from(["well", "hangs", "fails"]), wait=waits)
     def card_turns(self, which: int, health: Health, wait: float) -> None:
@@ -220,11 +221,11 @@ class Delivery(RuleBasedStateMachine):
 
     # What the network does ------------------------------------------------------------------------
 
-    @rule(which=which, share=shares, is_online=st.booleans(), wait=waits)
-    def cut(self, which: int, share: float, is_online: bool, wait: float) -> None:
+    @rule(which=which, rest=rests, is_online=st.booleans(), wait=waits)
+    def cut(self, which: int, rest: Rest, is_online: bool, wait: float) -> None:
         """The connection breaks; acks are lost, and some of what was sent is still on its way."""
         pi = self._any(which).pi
-        pi.cut(share)
+        pi.cut(rest)
         pi.plug(is_online)
         self._pass(wait)
 
@@ -239,15 +240,6 @@ class Delivery(RuleBasedStateMachine):
         for each, is_halted, share in ((end, down, down_share), (end.peer, up, up_share)):
             each.hand_over(share)
             each.halt(is_halted)
-        self._pass(wait)
-
-    @precondition(lambda self: self.world.network.orphans)
-    @rule(share=shares, is_last=st.booleans(), wait=waits)
-    def left_over_comes(self, share: float, is_last: bool, wait: float) -> None:
-        """What a dead session has sent arrives after all, or a part of it."""
-        for end in self.world.network.orphans:
-            end.hand_over(share)
-            end.halt(not is_last)
         self._pass(wait)
 
     @precondition(lambda self: any(each.pi.transport == "udp" for each in self.accounts))
@@ -272,10 +264,10 @@ class Delivery(RuleBasedStateMachine):
             self.collector.stall(is_stalled)
         self._pass(wait)
 
-    @rule(share=shares, is_clean=st.booleans(), comes_back=st.booleans(), wait=waits)
-    def end_collector(self, share: float, is_clean: bool, comes_back: bool, wait: float) -> None:
+    @rule(rest=rests, is_clean=st.booleans(), comes_back=st.booleans(), wait=waits)
+    def end_collector(self, rest: Rest, is_clean: bool, comes_back: bool, wait: float) -> None:
         """The collector is stopped or killed, and starts again, or stays away."""
-        self._end_collector(share, is_clean)
+        self._end_collector(rest, is_clean)
         if comes_back:
             self.collector.start()
         self._pass(wait)
@@ -288,11 +280,11 @@ class Delivery(RuleBasedStateMachine):
         self.backup = Backup(file, Found(file), taken_ns)
 
     @precondition(lambda self: self.backup is not None)
-    @rule(share=shares, wait=waits)
-    def restore(self, share: float, wait: float) -> None:
+    @rule(rest=rests, wait=waits)
+    def restore(self, rest: Rest, wait: float) -> None:
         """Somebody goes back to it."""
         assert self.backup is not None
-        self._end_collector(share, is_clean=False)
+        self._end_collector(rest, is_clean=False)
         now = Found(self.collector.file)
         self.collector.restore(self.backup.file)
         self.ledger.set_back(now, self.backup.holds, self.backup.taken_ns, self.world.now_ns())
@@ -406,13 +398,13 @@ class Delivery(RuleBasedStateMachine):
         is_heard = bool(rows(file, "SELECT 1 FROM device WHERE name = ?", device))
         account.lost_memory(is_heard, known | account.pi.epochs_on_card())
 
-    def _end_collector(self, share: float, is_clean: bool) -> None:
+    def _end_collector(self, rest: Rest, is_clean: bool) -> None:
         if not self.collector.is_up:
             return
         if is_clean:
             self.collector.stop()
         else:
-            self.collector.left_share = share
+            self.collector.rest = rest
             self.collector.die()
         self._bury()
 
@@ -442,7 +434,6 @@ class Delivery(RuleBasedStateMachine):
     def _drain(self) -> None:
         """End all faults, and let each device send all that it holds under any name."""
         self._disarm()
-        self.collector.refused.clear()
         if not self.collector.is_up:
             self.collector.start()
         self.collector.stall(False)

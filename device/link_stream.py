@@ -95,7 +95,6 @@ class LinkStream(ConversationStream):
                 self._go_on({entry.epoch: entry.mark for entry in event.marks})
             case Ack():
                 self._acknowledged(event.epoch, event.mark, event.ended)
-                self._send()
             case Reject():
                 self._go_back(event)
             case Command():
@@ -105,6 +104,10 @@ class LinkStream(ConversationStream):
                 self._datagrams.key_came(event, Address(host, port))
             case Report() if self._datagrams:
                 self._datagrams.reported(event)
+
+    def settled(self) -> None:
+        """Go on: not before all is known that came, since behind an ACK there may be a REJECT."""
+        self._send()
 
     def writable(self) -> None:
         """Go on where the socket was full."""

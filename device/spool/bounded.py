@@ -88,12 +88,15 @@ class BoundedDatabase:
         except BaseException:
             with suppress(sqlite3.Error):
                 self.execute("ROLLBACK")
-            raise
-        finally:
             if is_vital:
-                self._end_reserve()
+                # Where a write has failed this may say "malformed": that must not take its place.
+                with suppress(sqlite3.Error):
+                    self._end_reserve()
+            raise
         self.readings += change.readings
         self.size_bytes += change.size_bytes
+        if is_vital:
+            self._end_reserve()
 
     def room_bytes(self) -> int:
         """Return how much its share has room for, roughly, without the reserve."""

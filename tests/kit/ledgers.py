@@ -76,7 +76,7 @@ class Ledger:
             if mark.is_of_datagrams and mark.is_ended:
                 self._check_datagrams(found, line, mark.mark)
         for each in self.readings:
-            if each.value not in found.values:
+            if each.is_sure and each.value not in found.values:
                 self._check_missing(each, found)
 
     def _check_values(self, found: Found) -> None:
@@ -126,7 +126,7 @@ class Ledger:
         gaps = found.gaps_at(reading.place)
         for gap in gaps:
             assert self._explains(gap, reading), f"{reading} in {gap}"
-        if not gaps and reading.is_sure:
+        if not gaps:
             assert _is_excused(reading, found), f"{reading} is lost without a word"
 
     def _explains(self, gap: Gap, reading: Reading) -> bool:
@@ -139,7 +139,7 @@ class Ledger:
                 return reading.span is not None
             case GapReason.DATAGRAM_LOST:
                 return reading.is_datagram
-        is_lost = reading.was_in_memory or reading.was_copied_without or not reading.is_sure
+        is_lost = reading.was_in_memory or reading.was_copied_without
         return is_lost or reading.span is not None
 
 

@@ -667,6 +667,33 @@ def test_two_rejects_in_one_packet(tmp_path: Path, on_card: bool) -> None:
     play(scenario())
 
 
+def test_reject_behind_an_ack_in_one_packet(tmp_path: Path) -> None:
+    """What the ACK makes room for is not sent before the REJECT is known: it would fill the window."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path) as (rig, collector):
+            epoch, noise = rig.epoch, random.Random(1)
+            collector.acknowledges = False
+            while rig.spool.held_bytes < 3 * WINDOW_BYTES:
+                points = [Point(f"c_{i}", "", noise.random(), 0) for i in range(1000)]
+                assert rig.spool.accept("noise", 1, points)
+            rig.link.send_now()
+            (feed,) = rig.feeds
+            await until(lambda: len(collector.stored) == feed.next_seq - 1 > 4)
+            session = collector.session
+            del session.events[:], collector.stored[2:]
+            collector.marks[epoch] = 2
+            collector.acknowledges = True
+            session.receiver.ack(epoch, 2)
+            session.receiver.reject(epoch, 3, "refused")
+            session.transport.writelines(session.receiver.outgoing(0.0))
+            await until(lambda: rig.spool.held_readings == 0)
+            last = feed.facts.last_seq
+            assert sent(collector) == [(epoch, each) for each in ((3, 3), *range(4, last + 1))]
+
+    play(scenario())
+
+
 def test_reject_while_the_card_is_read(tmp_path: Path) -> None:
     """Rows that were asked for before are not sent before the gap."""
 

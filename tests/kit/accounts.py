@@ -6,6 +6,9 @@ from kit.devices import Pi, Policy
 from kit.ledgers import Ledger, Reading
 from wire.blocks import Point
 
+# No later than this what was read is accepted, under whatever policy, as long as there is room.
+_LATE_NS = 2 * 10**9
+
 
 class Account:
     """What of the ledger is one device's.
@@ -46,6 +49,8 @@ class Account:
         if pi.spool.lost is None:
             self._forgotten = []
         still = [each for each in self._pending if pi.is_pending(each.place)]
+        if not pi.spool.intake.is_full:
+            assert all(pi.world.now_ns() - each.time_ns <= _LATE_NS for each in still)
         if pi.policy == "strict":
             for each in self._pending:
                 each.is_secured |= each not in still and not each.is_datagram
@@ -64,10 +69,10 @@ class Account:
         for each in self._own:
             each.is_secured |= not (each.was_in_memory or each.is_datagram)
 
-    def stopped(self) -> None:
-        """Note that the agent has ended cleanly, and all was kept that its policy keeps."""
+    def stopped(self, is_kept: bool) -> None:
+        """Note that the agent has ended cleanly; `is_kept`: all that its policy keeps."""
         self._pending = []
-        if self.pi.policy != "memory":
+        if is_kept and self.pi.policy != "memory":
             self.moved()
 
     def copied(self) -> None:

@@ -33,6 +33,8 @@ _T = TypeVar("_T")
 
 # How long a piece of work takes on the card.
 _WORK_S = 0.001
+# What part of its waits the back-off lasts: from 20 ms to 1.2 s.
+_IMPATIENCE = 0.02
 _DRAIN_S, _CLOSE_S = 5.0, 10.0
 _FIRST_BOOT_NS = 100 * 10**9
 _COLLECTOR = Address("127.0.0.1", 8888)
@@ -91,7 +93,7 @@ class Pi(Mortal):
     """One device, whose agent may stop, be killed, or lose its power.
 
     `at_risk_s`: as in the YAML. `takes_power`, `rest`: how it will die, and what of all that it has
-    sent still arrives then.
+    sent still arrives then. `has_lost_power`: how it died.
 
     Args:
         near_bytes: how large the tier in memory may become.
@@ -116,7 +118,7 @@ class Pi(Mortal):
         self.transport: Transport = "tcp"
         self.health: Health = "well"
         self.is_online = True
-        self.takes_power = False
+        self.takes_power = self.has_lost_power = False
         self.rest = Rest()
         self.began_s = 0.0
         self.spool: Spool
@@ -174,7 +176,7 @@ class Pi(Mortal):
             )
         self.link = Link(
             _COLLECTOR, self.device, "test", self.spool, lambda: Describe([]), no_command,
-            Backoff(lambda: 0.5),
+            Backoff(lambda: _IMPATIENCE),
         )  # fmt: skip
         if self.transport == "udp":
             self.link.datagrams = DatagramEpochs(self.spool)
@@ -284,13 +286,14 @@ class Pi(Mortal):
             return
         assert self.program is not None
         self.keep_files()
-        if self.takes_power:
+        self.has_lost_power = self.takes_power
+        if self.has_lost_power:
             shutil.rmtree(self._left / "run")
             (self._left / "run").mkdir()
         self.program.is_online = False
         self._lost_end = self.world.network.of(self.program)
         if self._lost_end is not None:
-            says_end = not self.takes_power
+            says_end = not self.has_lost_power
             self.world.network.orphan(self._lost_end, self.rest, says_end=says_end)
 
     def bury(self) -> None:
@@ -302,7 +305,7 @@ class Pi(Mortal):
         self.program.end()
         self._leave()
         self.put_files_back()
-        if self.takes_power:
+        if self.has_lost_power:
             self.boot()
 
     def _play(self, work: Coroutine[Any, Any, _T]) -> _T:

@@ -42,7 +42,7 @@ from wire.frames import HEAD_BYTES, MAX_FRAME_BYTES, FrameReader, FrameType
 
 KIB = 1024
 # Little room: a few readings fill a tier or a window, begin another epoch, or take another row.
-NEAR_BYTES, MAX_BYTES = 96 * KIB, 80 * KIB
+NEAR_BYTES, MAX_BYTES = 80 * KIB, 80 * KIB
 LITTLE = (
     patch.object(sender, "WINDOW_BYTES", 6 * KIB),
     patch.object(sender, "BACKLOG_BYTES", 3 * KIB),
@@ -62,7 +62,8 @@ RUNS, RUNS_A_PIECE = 20_000, 200
 which = st.integers(0, 1)
 shares = st.sampled_from([0.0, 1.0, 0.5, 0.1, 0.9])
 rests = st.builds(Rest, shares, st.sampled_from([0.0, 0.01, 0.02, 0.04, 0.5, 3.0, 20.0]))
-waits = st.sampled_from([0.0, 0.002, 0.004, 0.008, 0.05, 1.5])
+waits = st.sampled_from([0.0, 0.05, 0.002, 0.01, 0.05, 1.5])
+online = st.sampled_from([True, True, True, False])
 policies = st.sampled_from(["frugal", "frugal", "strict", "memory"])
 transports = st.sampled_from(["tcp", "tcp", "tcp", "udp"])
 
@@ -95,7 +96,7 @@ class Delivery(RuleBasedStateMachine):
         self.channels = 1
 
     @initialize(policy=policies, transport=transports, may_be_cloned=st.booleans(),
-                channels=st.sampled_from([1, 1, 1, 90]))  # fmt: skip
+                channels=st.sampled_from([1, 1, 1, 151]))  # fmt: skip
     def begin(self, policy: Policy, transport: Any, may_be_cloned: bool, channels: int) -> None:
         """One device and its collector, and both know each other."""
         self.may_be_cloned, self.channels = may_be_cloned, channels
@@ -138,10 +139,15 @@ class Delivery(RuleBasedStateMachine):
         self._pass(wait)
 
     @device_is_up
-    @rule(which=which, wait=waits)
-    def stop(self, which: int, wait: float) -> None:
-        """The agent stops cleanly."""
-        self._stop(self._up(which))
+    @rule(which=which, comes_back=online, policy=policies, transport=transports, wait=waits)
+    def stop(
+        self, which: int, comes_back: bool, policy: Policy, transport: Any, wait: float
+    ) -> None:
+        """The agent stops cleanly, and starts again, or stays away."""
+        account = self._up(which)
+        self._stop(account)
+        if comes_back and account.pi.program is None:
+            self._start(account, policy, transport)
         self._pass(wait)
 
     @device_is_down
@@ -166,14 +172,15 @@ class Delivery(RuleBasedStateMachine):
         """The agent is killed, or loses its power; and starts again."""
         account = self._up(which)
         account.pi.takes_power, account.pi.rest = takes_power, rest
+        self._be_read()
         account.pi.die()
         self._bury()
         self._start(account, policy, transport)
         self._pass(wait)
 
     @rule(point=st.sampled_from(POINTS), passes=st.integers(1, 3), takes_power=st.booleans(),
-          rest=rests)  # fmt: skip
-    def set_trap(self, point: str, passes: int, takes_power: bool, rest: Rest) -> None:
+          rest=rests, wait=waits)  # fmt: skip
+    def set_trap(self, point: str, passes: int, takes_power: bool, rest: Rest, wait: float) -> None:
         """Whatever comes next: between two steps that must agree, somebody dies."""
         for account in self.accounts:
             account.pi.takes_power, account.pi.rest = takes_power, rest
@@ -181,22 +188,27 @@ class Delivery(RuleBasedStateMachine):
         self._disarm()
         self.trap = dying_at(point, passes)
         self.trap.start()
+        self._pass(wait)
 
     @device_is_down
-    @rule(which=which)
-    def lose_memory(self, which: int) -> None:
+    @rule(which=which, wait=waits)
+    def lose_memory(self, which: int, wait: float) -> None:
         """While an agent is down, somebody clears the memory file system."""
         account = self._down(which)
         self._lost_memory(account)
         for each in account.pi.runtime.iterdir():
             each.unlink()
+        self._pass(wait)
 
     @device_is_down
     @precondition(lambda self: len(self.accounts) == 1)
-    @rule(name=st.sampled_from(NAMES))
-    def rename(self, name: str) -> None:
-        """A device that is down gets another name."""
-        self.accounts[0].pi.device = name
+    @rule(name=st.sampled_from(NAMES), policy=policies)
+    def rename(self, name: str, policy: Policy) -> None:
+        """A device that is down gets another name, and starts with it."""
+        (account,) = self.accounts
+        account.pi.device = name
+        self._start(account, policy)
+        self._pass(MOMENT_S)
 
     @precondition(lambda self: self.may_be_cloned and len(self.accounts) == 1)
     @rule()
@@ -221,10 +233,11 @@ class Delivery(RuleBasedStateMachine):
 
     # What the network does ------------------------------------------------------------------------
 
-    @rule(which=which, rest=rests, is_online=st.booleans(), wait=waits)
+    @rule(which=which, rest=rests, is_online=online, wait=waits)
     def cut(self, which: int, rest: Rest, is_online: bool, wait: float) -> None:
         """The connection breaks; acks are lost, and some of what was sent is still on its way."""
         pi = self._any(which).pi
+        self._be_read()
         pi.cut(rest)
         pi.plug(is_online)
         self._pass(wait)
@@ -264,7 +277,7 @@ class Delivery(RuleBasedStateMachine):
             self.collector.stall(is_stalled)
         self._pass(wait)
 
-    @rule(rest=rests, is_clean=st.booleans(), comes_back=st.booleans(), wait=waits)
+    @rule(rest=rests, is_clean=st.booleans(), comes_back=online, wait=waits)
     def end_collector(self, rest: Rest, is_clean: bool, comes_back: bool, wait: float) -> None:
         """The collector is stopped or killed, and starts again, or stays away."""
         self._end_collector(rest, is_clean)
@@ -272,12 +285,13 @@ class Delivery(RuleBasedStateMachine):
             self.collector.start()
         self._pass(wait)
 
-    @rule()
-    def back_up(self) -> None:
+    @rule(wait=waits)
+    def back_up(self, wait: float) -> None:
         """Somebody keeps a copy of the store."""
         file = self.world.folder / "copy"
         taken_ns = self.collector.back_up(file)
         self.backup = Backup(file, Found(file), taken_ns)
+        self._pass(wait)
 
     @precondition(lambda self: self.backup is not None)
     @rule(rest=rests, wait=waits)
@@ -292,19 +306,21 @@ class Delivery(RuleBasedStateMachine):
         self._pass(wait)
 
     @device_is_up
-    @rule(which=which, ahead=st.integers(0, 2))
-    def refuse(self, which: int, ahead: int) -> None:
+    @rule(which=which, ahead=st.integers(0, 2), wait=waits)
+    def refuse(self, which: int, ahead: int, wait: float) -> None:
         """The store cannot take a batch that is about to come, or takes again what it could not."""
         self.collector.refused.clear()
         for facts in self._up(which).pi.spool.epochs:
             self._reject(facts.epoch, facts.mark + 1 + ahead)
+        self._pass(wait)
 
     @device_is_connected
-    @rule(which=which)
-    def spoil(self, which: int) -> None:
+    @rule(which=which, wait=waits)
+    def spoil(self, which: int, wait: float) -> None:
         """A bit of the next batch that is sent is changed on its way."""
         _, end = self._connected(which)
         end.spoil = self._spoil
+        self._pass(wait)
 
     @rule(seconds=st.sampled_from([0.02, 0.3, 1.2, 3.0, 9.0, 20.0, 65.0]))
     def time_passes(self, seconds: float) -> None:
@@ -320,6 +336,10 @@ class Delivery(RuleBasedStateMachine):
     def down(self) -> list[Account]:
         """Those whose agent does not."""
         return [each for each in self.accounts if not each.pi.is_up]
+
+    def dead(self) -> list[Account]:
+        """Those whose agent has died."""
+        return [each for each in self.accounts if each.pi.is_dead]
 
     def connections(self) -> list[tuple[Pi, End]]:
         """Who is connected, and by what."""
@@ -354,18 +374,27 @@ class Delivery(RuleBasedStateMachine):
         names = ["".join(dice.choices(string.ascii_lowercase, k=60)) for _ in range(channels)]
         account.accept(names if account.pi.transport == "tcp" else names[:3])
 
-    def _pass(self, seconds: float) -> None:
-        """Let time pass, in which sensors go on being read.
-
-        No part may have ended by itself, and nothing may reach the loop's own fault handler.
-        """
+    def _be_read(self) -> None:
+        """Let a sensor of each device be read, and every other time be sent at once."""
         for account in self.up():
             self._accept(account, self.channels)
             if len(self.ledger.readings) % 2 and account.pi.is_up:
                 account.pi.send_now()
+
+    def _pass(self, seconds: float) -> None:
+        """Let time pass, in which sensors go on being read; what a trap has killed starts again.
+
+        No part may have ended by itself, and nothing may reach the loop's own fault handler.
+        """
+        self._be_read()
         if seconds:
             self.world.pass_time(seconds)
+        dead, is_collector_dead = self.dead(), self.collector.is_dead
         self._bury()
+        if is_collector_dead:
+            self.collector.start()
+        for account in dead:
+            self._start(account, account.pi.policy, account.pi.transport)
         assert self.world.loop.faults == [], self.world.loop.faults
         for account in self.up():
             account.look()
@@ -378,17 +407,18 @@ class Delivery(RuleBasedStateMachine):
 
     def _stop(self, account: Account) -> None:
         account.look()
-        if account.pi.stop() and not account.pi.is_dead:
-            account.stopped()
+        is_kept = account.pi.stop()
+        if not account.pi.is_dead:
+            account.stopped(is_kept)
         self._bury()
 
     def _bury(self) -> None:
-        for account in self.accounts:
-            if account.pi.is_dead:
-                account.died()
-                account.pi.bury()
-                if account.pi.takes_power:
-                    self._lost_memory(account)
+        """Clear away who has died."""
+        for account in self.dead():
+            account.died()
+            account.pi.bury()
+            if account.pi.has_lost_power:
+                self._lost_memory(account)
         if self.collector.is_dead:
             self.collector.bury()
 

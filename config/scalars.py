@@ -31,6 +31,18 @@ def read_text(scalar: Scalar) -> str:
     return scalar.text
 
 
+def read_truth(scalar: Scalar) -> bool:
+    """Return whether it says true or false; not what YAML takes for either besides."""
+    if scalar.is_plain and scalar.text.lower() in ("true", "false"):
+        return scalar.text.lower() == "true"
+    if scalar.is_plain and scalar.tag == "bool":
+        raise ValueError(f"{_taken(scalar)}. Write true or false")
+    text = shown(scalar.text)
+    if not scalar.is_plain:
+        raise ValueError(f"`{text}` in quotes is text: write true or false, without quotes")
+    raise ValueError(f"`{text}` is neither true nor false: write one of them")
+
+
 def read_any(scalar: Scalar) -> Any:
     """Return what the value plainly is, whatever it is."""
     if not scalar.is_plain:

@@ -12,7 +12,7 @@ from msgspec import inspect
 from config.nodes import Broken, Entry, Mapping, Node, Scalar, Sequence
 from config.notation import Notation
 from config.problems import KeyPath, Position, Problem, did_you_mean, shown
-from config.scalars import read_any, read_text
+from config.scalars import read_any, read_text, read_truth
 
 _MAX_GUESSES = 100
 
@@ -27,6 +27,7 @@ class Walker:
         self.problems: list[Problem] = []
         self._readers: dict[type[inspect.Type], Callable[..., Any]] = {
             inspect.AnyType: self._any,
+            inspect.BoolType: self._truth,
             inspect.DictType: self._dict,
             inspect.LiteralType: self._choice,
             inspect.Metadata: self._annotated,
@@ -63,6 +64,9 @@ class Walker:
 
     def _text(self, node: Node, _kind: inspect.StrType, key: KeyPath) -> Any:
         return self._value(node, read_text, key)
+
+    def _truth(self, node: Node, _kind: inspect.BoolType, key: KeyPath) -> Any:
+        return self._value(node, read_truth, key)
 
     def _choice(self, node: Node, kind: inspect.LiteralType, key: KeyPath) -> Any:
         return self._value(node, lambda scalar: _chosen(scalar, kind.values), key)

@@ -4,7 +4,7 @@ import pytest
 
 from config.nodes import Scalar
 from config.parser import parse
-from config.scalars import read_any, read_text
+from config.scalars import read_any, read_text, read_truth
 
 
 def scalar(text):
@@ -107,3 +107,26 @@ def test_options_that_could_be_two_things_are_refused(text, part):
     """A pin 010 that silently becomes 8 is an evening lost."""
     with pytest.raises(ValueError, match=part):
         read_any(scalar(text))
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("False", False)])
+def test_truth(text, value):
+    """The two words, and nothing else that YAML takes for one of them."""
+    assert read_truth(scalar(text)) is value
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("no", "`no` without quotes is the truth value false to YAML. Write true or false"),
+        ("on", "Write true or false"),
+        ("'true'", "`true` in quotes is text"),
+        ("1", "`1` is neither true nor false: write one of them"),
+        ("perhaps", "neither true nor false"),
+        ("", "neither true nor false"),
+    ],
+)
+def test_what_is_no_truth(text, part):
+    """It is told what is accepted."""
+    with pytest.raises(ValueError, match=part):
+        read_truth(scalar(text))

@@ -8,10 +8,12 @@ from config import ConfigError
 from service.cli import FAILED, USAGE, run_program
 from service.control import ControlError
 from service.folders import FolderError
+from service.keyfile import KeyFileError
 
 COMMANDS = (
     "serve", "check", "schema", "status",
     "series", "query", "tail", "gaps", "backup", "command",
+    "invite", "devices", "revoke", "rotate",
 )  # fmt: skip
 
 
@@ -22,7 +24,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Accepts devices, stores every reading, answers questions about them.",
         "collector.commands",
         COMMANDS,
-        {ConfigError: USAGE, ControlError: FAILED, FolderError: FAILED, CollectorError: FAILED},
+        {
+            ConfigError: USAGE,
+            ControlError: FAILED,
+            FolderError: FAILED,
+            KeyFileError: FAILED,
+            CollectorError: FAILED,
+        },
         argv,
     )
 

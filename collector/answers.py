@@ -9,27 +9,21 @@ from typing import Any
 from collector import remote
 from collector.report import Space, Status, device_statuses
 from collector.server import Server
-from collector.sessions import Sessions
-from collector.space import FreeSpace
-from collector.store import Reader, Writer
+from collector.services import Services
+from collector.store import Reader
 
 
 class Answers:
     """Answers for one collector."""
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        writer: Writer,
-        server: Server,
-        store_file: Path,
-        space: FreeSpace,
-    ) -> None:
-        self._sessions = sessions
-        self._writer = writer
+    def __init__(self, services: Services, server: Server, store_file: Path) -> None:
+        self._sessions = services.sessions
+        self._writer = services.writer
+        self._space = services.space
+        self._admission = services.admission
+        self._datagrams = services.datagrams
         self._server = server
         self._store_file = store_file
-        self._space = space
         self._began_s = time.monotonic()
 
     async def status(self, _arguments: Mapping[str, Any]) -> Status:
@@ -64,6 +58,9 @@ class Answers:
                 sessions=sessions,
                 pending_bytes=self._writer.pending_bytes,
                 commits=self._writer.commits,
+                turned_away=self._admission.turned_away + self._admission.evicted,
+                dropped_datagrams=dict(self._datagrams.dropped),
+                kernel_drops=self._datagrams.kernel_drops,
             )
         finally:
             reader.close()

@@ -3,21 +3,31 @@
 import asyncio
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from collector import trust_file
+from collector.admission import Admission
 from collector.answers import Answers
+from collector.certificate import own_certificate
 from collector.datagrams import Datagrams
-from collector.server import Server
+from collector.interfaces import reachable_at
+from collector.invitations import Inviter
+from collector.membership import Membership
+from collector.server import Server, secured_by
+from collector.services import Services
 from collector.session import Session
 from collector.sessions import Sessions
 from collector.settings import CollectorSettings
 from collector.space import FreeSpace
 from collector.store import Writer
 from collector.store.database import open_for_writing, set_aside
+from collector.trust import Trust
 from config.addresses import parse_address
+from service import tls
 from service.control import ControlServer
 from service.damage import is_damage
 from service.notify import Notifier
@@ -30,6 +40,7 @@ VERSION = f"telegauge-collector {__version__}"
 _CLOSE_STORE_S = 30.0
 _STATUS_EVERY_S = 10.0
 _STUCK_AFTER_S = 20.0
+_TELL_EVERY_S = 60.0
 
 
 class Collector:
@@ -37,39 +48,79 @@ class Collector:
 
     Raises:
         StoreError: the store cannot be opened.
+        TrustError, KeyFileError: who may send cannot be known.
     """
 
-    def __init__(self, settings: CollectorSettings, store_file: Path, runtime_folder: Path) -> None:
+    def __init__(
+        self,
+        settings: CollectorSettings,
+        store_file: Path,
+        runtime_folder: Path,
+        state_folder: Path,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.store_file = store_file
         self.failed: asyncio.Future[Exception] = loop.create_future()
+        listen = parse_address(settings.devices.listen)
+        certificate = own_certificate(state_folder)
+        secured = secured_by(certificate)
+        self.trust = Trust(state_folder / trust_file.FILE_NAME)
+        try:
+            database = open_for_writing(store_file)
+        except BaseException:
+            self.trust.close()
+            raise
         self.sessions = Sessions()
         self.writer = Writer(
-            open_for_writing(store_file),
+            database,
             loop.call_soon_threadsafe,
             self.sessions.catch_up,
             self.failed.set_result,
+            self.trust.is_revoked,
         )
         self.space = FreeSpace(store_file.parent, settings.store.min_free_bytes)
         self.datagrams = Datagrams(self.writer.store_datagrams, self.space.is_low)
-        self.server = Server(
-            parse_address(settings.devices.listen),
-            lambda: Session(self.writer, self.sessions, VERSION, self.space, self.datagrams),
+        self.admission = Admission(settings.devices.plain_on_loopback)
+        services = Services(
+            self.writer,
+            self.sessions,
+            VERSION,
+            self.space,
+            self.datagrams,
+            self.trust,
+            self.admission,
+            settings.devices.plain_on_loopback,
         )
-        answers = Answers(self.sessions, self.writer, self.server, store_file, self.space)
+        self.server = Server(listen, partial(Session, services), self.admission, secured)
+        inviter = Inviter(self.trust, certificate.fingerprint, partial(reachable_at, listen))
+        membership = Membership(
+            self.trust, inviter, self.sessions, self.datagrams, self.writer, store_file
+        )
+        answers = Answers(services, self.server, store_file)
         self.control = ControlServer(
-            runtime_folder / "control", {"status": answers.status, "command": answers.command}
+            runtime_folder / "control",
+            {
+                "status": answers.status,
+                "command": answers.command,
+                "invite": membership.invite,
+                "devices": membership.devices,
+                "revoke": membership.revoke,
+                "rotate": membership.rotate,
+            },
         )
         self.notifier = Notifier()
+        self._told_strangers, self._tell_again_s = 0, 0.0
 
     async def run(self) -> bool:
         """Run until SIGTERM or SIGINT, or until the store fails; say whether all was well."""
         stop = stop_signal()
+        if not tls.shrink_buffers():
+            _log.warning("tls_buffers_large", detail="each TLS connection takes 256 KiB here")
         self.writer.start()
         try:
-            await self.control.start()
             await self.server.start()
             await self.datagrams.start(self.server.address)
+            await self.control.start()  # the last: who is answered may connect a device
             await self._serve(stop)
         finally:
             await self._close()
@@ -96,6 +147,7 @@ class Collector:
         closed = await asyncio.to_thread(self.writer.close, _CLOSE_STORE_S)
         if not closed:
             _log.error("store_not_closed", waited_s=_CLOSE_STORE_S)
+        self.trust.close()
 
     def _give_up(self, error: Exception) -> None:
         fault = None if isinstance(error, sqlite3.Error) else error  # ours: say where it is
@@ -111,6 +163,16 @@ class Collector:
             if not self.writer.is_stuck(time.monotonic(), _STUCK_AFTER_S):
                 self.notifier.watchdog()
             self.notifier.status(self._summary())
+            self._tell_of_strangers()
+
+    def _tell_of_strangers(self) -> None:
+        """Log how many were turned away at the door since this was last told, once a minute at most."""
+        turned_away = self.admission.turned_away + self.admission.evicted
+        now_s = time.monotonic()
+        if turned_away > self._told_strangers and now_s >= self._tell_again_s:
+            more = turned_away - self._told_strangers
+            _log.warning("strangers_turned_away", connections=more, since_start=turned_away)
+            self._told_strangers, self._tell_again_s = turned_away, now_s + _TELL_EVERY_S
 
     def _summary(self) -> str:
         return f"{len(self.sessions.devices)} devices connected, listening on {self.server.address}"

@@ -12,14 +12,15 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
-from typing import Any, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import structlog
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from collector.errors import ListenError
-from config.addresses import Address, is_loopback
+from collector.store import Revoked
+from config.addresses import Address
 from wire.bodies import DatagramKey, OpenDatagrams, Report
 from wire.datagrams import (
     MAX_DATAGRAM_BYTES,
@@ -51,7 +52,6 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(_DROPS.size)
 StoreDatagrams: TypeAlias = Callable[
     [str, bytes, Sequence[Arrived], Callable[[object], None]], None
 ]  # device, epoch, batches, done
-_is_loopback = lru_cache(maxsize=1024)(is_loopback)
 
 
 class _Epoch:
@@ -141,6 +141,10 @@ class Datagrams:
         if known is not None and known.epoch == epoch:
             self._forget(device)
 
+    def revoke(self, device: str) -> None:
+        """Let a device's key die, and what came by it and is not committed yet with it."""
+        self._forget(device)
+
     def report(self, device: str) -> Report | None:
         """Say what is committed of the device's present epoch; None where it has no key."""
         known = self._by_device.get(device)
@@ -176,14 +180,12 @@ class Datagrams:
             if came is None:
                 break
             try:
-                self._take(*came)
+                self._take(came)
             except DatagramError as error:
                 self.dropped[error.reason] += 1
         self._hand_over()
 
-    def _take(self, datagram: bytes, host: str) -> None:
-        if not _is_loopback(host):
-            raise DatagramError(DropReason.NOT_OURS, host)
+    def _take(self, datagram: bytes) -> None:
         head = parse_head(datagram)
         epoch = self._by_key_id.get(head.key_id)
         if epoch is None:
@@ -214,16 +216,13 @@ class Datagrams:
             self._store(epoch.device, epoch.epoch, batches, done)
         self._with_arrived.clear()
 
-    def _committed(self, epoch: _Epoch, batches: Sequence[Arrived], _: object) -> None:
+    def _committed(self, epoch: _Epoch, batches: Sequence[Arrived], answer: object) -> None:
         self.pending_bytes -= sum(len(arrived.sealed) for arrived in batches)
+        if isinstance(answer, Revoked):
+            return
         epoch.received += len(batches)
         highest = max(arrived.header.place.seq for arrived in batches)
         epoch.highest_seq = max(epoch.highest_seq, highest)
-
-
-class _Came(NamedTuple):
-    datagram: bytes
-    host: str
 
 
 class _Port:
@@ -243,10 +242,10 @@ class _Port:
             self.socket.close()
             raise
 
-    def receive(self) -> _Came | None:
+    def receive(self) -> bytes | None:
         """Return the next datagram, cut behind the first byte that is too much; None: none waits."""
         try:
-            datagram, ancillary, _, peer = self.socket.recvmsg(
+            datagram, ancillary, _, _ = self.socket.recvmsg(
                 MAX_DATAGRAM_BYTES + 1, _ANCILLARY_BYTES
             )
         except BlockingIOError:
@@ -254,7 +253,7 @@ class _Port:
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, _SO_RXQ_OVFL):
                 self._note_drops(*_DROPS.unpack(data))
-        return _Came(datagram, peer[0])
+        return datagram
 
     def _note_drops(self, drops: int) -> None:
         """Take the kernel's count, which has 32 bits and begins anew behind them."""

@@ -2,7 +2,7 @@
 
 
 class CollectorError(Exception):
-    """Base of both."""
+    """Base of all."""
 
 
 class StoreError(CollectorError):
@@ -11,3 +11,7 @@ class StoreError(CollectorError):
 
 class ListenError(CollectorError):
     """The collector cannot listen where it should; the message says who does."""
+
+
+class TrustError(CollectorError):
+    """Who may send cannot be known or changed; the message says why."""

@@ -16,10 +16,19 @@ from typing import TypeVar
 
 from collector.datagrams import Datagrams
 from collector.space import FreeSpace
-from collector.store import Holding, Rejected, Stored, Writer
+from collector.store import Holding, Rejected, Revoked, Stored, Writer
 from collector.store.writer import REQUEST_BYTES
 from service.stream import ConversationStream
-from wire.bodies import ByeReason, Describe, End, Gap, Hold, Mark, Marks, OpenDatagrams
+from wire.bodies import (
+    ByeReason,
+    Describe,
+    End,
+    Gap,
+    Hold,
+    Mark,
+    Marks,
+    OpenDatagrams,
+)
 from wire.conversation import Event, State
 from wire.receiver import Arrived, Receiver
 
@@ -27,6 +36,8 @@ _T = TypeVar("_T")
 
 DISK_FULL_RETRY_S = 60.0
 DISK_FULL = "the collector's disk has too little room; keep the readings, and come again"
+REVOKED_RETRY_S = 3600.0
+REVOKED = "this device was revoked; it keeps its readings"
 _NEVER = 0  # stands for the seq of a hole: no GAP of this session mends it
 
 
@@ -117,8 +128,11 @@ class Intake:
         """Count a request as waiting; wrap what is done with the writer's answer."""
         self.pending_bytes += size_bytes
 
-        def answered(result: _T) -> None:
+        def answered(result: _T | Revoked) -> None:
             self.pending_bytes -= size_bytes
+            if isinstance(result, Revoked):
+                self._stream.close(ByeReason.REVOKED, REVOKED, REVOKED_RETRY_S)
+                return
             act(result)
             if self._is_open:
                 self._stream.flush()

@@ -5,7 +5,6 @@ unknown. What a device does at all is decided there.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -16,8 +15,7 @@ from msgspec import Meta
 from collector.errors import CollectorError
 from collector.results import CommandError
 from collector.sessions import Sessions
-from collector.store import Reader
-from collector.store.reader import DeviceRow
+from collector.store import devices_of
 from config.problems import did_you_mean
 from wire.bodies import Result
 
@@ -92,7 +90,7 @@ def _unknown(request: Request) -> CommandAnswer:
 
 
 def _away(device: str, store_file: Path) -> CommandAnswer:
-    rows = {row.name: row for row in _devices(store_file)}
+    rows = {row.name: row for row in devices_of(store_file)}
     if device in rows:
         heard_ns = rows[device].heard_ns
         return CommandAnswer("not_sent", f"{device} is not connected", heard_ns=heard_ns)
@@ -102,17 +100,3 @@ def _away(device: str, store_file: Path) -> CommandAnswer:
     return CommandAnswer(
         "not_sent", f"no device `{device}` was ever here.{guess} There are: {some}{more}"
     )
-
-
-def _devices(store_file: Path) -> list[DeviceRow]:
-    """Return the devices of the store; what is not sent is not made worse by a store in trouble."""
-    try:
-        reader = Reader(store_file)
-    except CollectorError:
-        return []
-    try:
-        return reader.devices()
-    except sqlite3.Error:
-        return []
-    finally:
-        reader.close()

@@ -63,7 +63,11 @@ class Space(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How the collector is doing; `running` False: only the store was asked."""
+    """How the collector is doing; `running` False: only the store was asked.
+
+    `turned_away`: connections that found no place at the door, or had to make room there.
+    `dropped_datagrams` counts by `wire.datagrams.DropReason`; `kernel_drops` is what never got so far.
+    """
 
     running: bool
     store: str
@@ -75,6 +79,9 @@ class Status(msgspec.Struct, frozen=True):
     sessions: int | None = None
     pending_bytes: int | None = None
     commits: int | None = None
+    turned_away: int | None = None
+    dropped_datagrams: dict[str, int] | None = None
+    kernel_drops: int | None = None
 
 
 def device_statuses(

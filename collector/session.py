@@ -1,28 +1,33 @@
 """A session: the collector's end of one device, from the connection to the last word.
 
-Who may come in, which session gives way to which, and when the socket is read no more: a session
-whose batches wait too long for the writer stops reading, which is backpressure, not memory. What a
-device brings is for the intake.
+Which session gives way to which, and when the socket is read no more: a session whose batches wait
+too long for the writer stops reading, which is backpressure, not memory. Who may come in is for the
+entrance to say; what a device brings is for the intake.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Sequence
 
 import structlog
 
-from collector.datagrams import Datagrams
+from collector.entrance import Caller, Entrance
 from collector.intake import DISK_FULL, DISK_FULL_RETRY_S, Intake
 from collector.results import CommandError, Results
-from collector.sessions import Sessions
-from collector.space import FreeSpace
-from collector.store import Writer
-from config.addresses import is_loopback
+from collector.services import Services
 from service.stream import ConversationStream
-from wire.bodies import ByeReason, Command, Hello, OpenDatagrams, Pong, Result
+from wire.bodies import (
+    ByeReason,
+    Command,
+    OpenDatagrams,
+    Pong,
+    Result,
+)
 from wire.conversation import SILENCE_S, Closed, Event, State
 from wire.errors import LocalProtocolError
-from wire.receiver import Dropped, Receiver
+from wire.greetings import Auth, Hello, Join
+from wire.receiver import NOT_A_DEVICE, Dropped, Receiver
 from wire.sender import WINDOW_BYTES
 
 _log = structlog.get_logger()
@@ -34,54 +39,38 @@ ALIVE_WITHIN_S = 2.0
 # A device has this much longer for its RESULT than for what it was told to do.
 RESULT_GRACE_S = 2.0
 _RETRY_S = 60.0
+_SEND_BUFFER_BYTES = 16 * 1024
 _REPORT_EVERY_S = 10.0
 _BEHIND = "the writer is behind"
 _ARE_YOU_ALIVE = 1  # the token of a PING
 
 
 class Session(ConversationStream):
-    """One device's connection. `version` is what the device is told of this program."""
+    """One device's connection."""
 
-    def __init__(
-        self,
-        writer: Writer,
-        sessions: Sessions,
-        version: str,
-        space: FreeSpace,
-        datagrams: Datagrams,
-    ) -> None:
-        self.receiver = Receiver(asyncio.get_running_loop().time())
+    def __init__(self, services: Services, caller: Caller) -> None:
+        self.receiver = Receiver(caller.since_s)
         super().__init__(self.receiver)
         self.device: str | None = None
-        self._writer = writer
-        self._sessions = sessions
-        self._version = version
-        self._space = space
-        self._datagrams = datagrams
+        self._services = services
+        self._caller = caller
+        self._entrance = Entrance(services, caller, self.receiver, self)
         self._reporting: asyncio.TimerHandle | None = None
         self._intake: Intake | None = None
         self._results = Results()
         self._giving_way: asyncio.TimerHandle | None = None
-        self._peer = ""
         self._dropped = 0
 
     def opened(self) -> None:
-        """Look at who comes before anything is read."""
-        host, port, *_ = self.transport.get_extra_info("peername")
-        self._peer = f"{host}:{port}"
-        if not is_loopback(host):
-            self.close(ByeReason.NOT_ACCEPTED, f"{host} is not this machine")
-        elif not self._sessions.has_room():
-            self.close(ByeReason.OVERLOADED, "too many sessions", _RETRY_S)
-        else:
-            _end_when_unreachable(self.transport)
-            self._sessions.opened(self)
+        """Let the door end this connection, until it is let in."""
+        _bound(self.transport)
+        self._caller.place.evict = self.transport.abort
 
     def happened(self, event: Event) -> None:
         """Act on what the device said."""
         match event:
-            case Hello():
-                self._greet(event)
+            case Hello() | Join() | Auth():
+                self._entrance.take(event)
             case Pong(token=token):
                 if token == _ARE_YOU_ALIVE and self._giving_way is not None:
                     self._give_way(was_alive=True)
@@ -103,21 +92,25 @@ class Session(ConversationStream):
         self._intake.settled()
         if self._is_behind(self._intake, WINDOW_BYTES):
             self.stop_reading(_BEHIND)
-            self._sessions.behind.add(self)
+            self._services.sessions.behind.add(self)
 
     def ended(self, closed: Closed) -> None:
         """Say once how it ended."""
-        self._sessions.ended(self)
+        self._entrance.closed()
+        self._services.sessions.ended(self)
         self._results.end()
         if self._reporting is not None:
             self._reporting.cancel()
         if self._giving_way is not None:
             self._giving_way.cancel()
-        level = _log.info if self.device else _log.warning
-        level(
+        if self._entrance.has_told:
+            return
+        self._note_failure(closed)
+        _log.log(
+            self._level_of(closed),
             "session_ended",
             device=self.device,
-            peer=self._peer,
+            peer=str(self._caller),
             reason=closed.reason,
             detail=closed.detail,
             by="device" if closed.by_peer else "collector",
@@ -137,7 +130,7 @@ class Session(ConversationStream):
     def catch_up(self) -> None:
         """Read again, if the writer has caught up."""
         if self._intake is None or not self._is_behind(self._intake, WINDOW_BYTES // 2):
-            self._sessions.behind.discard(self)
+            self._services.sessions.behind.discard(self)
             self.go_on_reading(_BEHIND)
 
     async def command(self, name: str, arguments: Sequence[str], within_s: float) -> Result | None:
@@ -159,20 +152,38 @@ class Session(ConversationStream):
             await asyncio.wait([answer], timeout=within_s + RESULT_GRACE_S)
             return answer.result() if answer.done() else None
 
-    def _greet(self, hello: Hello) -> None:
-        if self.receiver.state is not State.GREETING:
-            return  # what came with HELLO has ended the session already
+    def let_in(self, hello: Hello) -> None:
+        """Begin the session of a device that may come in."""
+        services = self._services
         self.device = hello.device
-        if self._space.is_low():
+        if services.space.is_low():
             self.close(ByeReason.DISK_FULL, DISK_FULL, DISK_FULL_RETRY_S)
             return
+        if not services.sessions.has_room():
+            self.close(ByeReason.OVERLOADED, "too many sessions", _RETRY_S)
+            return
         self._intake = Intake(
-            hello.device, self, self.receiver, self._writer, self._space, self._datagrams
+            hello.device, self, self.receiver, services.writer, services.space, services.datagrams
         )
-        self._sessions.greeted(self, hello.device)
-        self.receiver.ready(self._version)
+        services.sessions.greeted(self, hello.device)
+        self.receiver.ready(services.version)
         self._reporting = self._loop.call_later(_REPORT_EVERY_S, self._report)
-        _log.info("session_started", device=hello.device, peer=self._peer, agent=hello.agent)
+        _log.info(
+            "session_started",
+            device=hello.device,
+            peer=str(self._caller),
+            tls=self._caller.fingerprint is not None,
+            agent=hello.agent,
+        )
+
+    def give_key(self, key: bytes) -> None:
+        """Give the device another key.
+
+        Raises:
+            LocalProtocolError: the session is over.
+        """
+        self.receiver.key(key)
+        self.flush()
 
     def _report(self) -> None:
         if self._intake is not None and not self.is_stalled:
@@ -181,7 +192,7 @@ class Session(ConversationStream):
 
     def _give_way(self, was_alive: bool) -> None:
         assert self.device is not None, "only a device's session is replaced"
-        if was_alive and self._sessions.note_replaced(self.device):
+        if was_alive and self._services.sessions.note_replaced(self.device):
             detail = (
                 f"two devices are named {self.device} and take turns here; "
                 "give one of them another `name:` in its device.yaml"
@@ -201,13 +212,32 @@ class Session(ConversationStream):
                 detail=dropped.detail,
             )
 
+    def _level_of(self, closed: Closed) -> int:
+        """Strangers come and go without end: only what a person may want to mend is told loudly."""
+        if self.device:
+            return logging.INFO
+        is_odd = closed.reason in (ByeReason.PROTOCOL_ERROR, NOT_A_DEVICE)
+        return logging.WARNING if is_odd else logging.DEBUG
+
+    def _note_failure(self, closed: Closed) -> None:
+        """Remember the address of who spoke nonsense, or nothing, instead of showing a key."""
+        is_fault = closed.reason in (ByeReason.PROTOCOL_ERROR, ByeReason.SILENCE, NOT_A_DEVICE)
+        if self.device is None and is_fault and not closed.by_peer:
+            self._services.admission.fail(self._caller.place, self._loop.time())
+
     def _is_behind(self, intake: Intake, own_bytes: int) -> bool:
-        waiting_bytes = self._writer.pending_bytes
+        waiting_bytes = self._services.writer.pending_bytes
         return intake.pending_bytes > own_bytes or waiting_bytes > MAX_PENDING_BYTES
 
 
-def _end_when_unreachable(transport: asyncio.Transport) -> None:
-    """Let the kernel end it when the peer's kernel is silent for as long: we may not be reading."""
+def _bound(transport: asyncio.Transport) -> None:
+    """Bound what a peer can make the kernel hold for it, and for how long.
+
+    The kernel ends it when the peer's kernel is silent for as long: we may not be reading. What it
+    keeps for a peer that does not read would grow to megabytes by itself; we say little.
+    """
     connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    transport.set_write_buffer_limits(_SEND_BUFFER_BYTES)
     timeout_ms = int(SILENCE_S * 1000)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)

@@ -26,6 +26,16 @@ class DeviceSession(Protocol):
     def stop(self) -> None:
         """Say BYE, because the collector stops."""
 
+    def close(self, reason: str, detail: str = "", retry_after_s: float = 0.0) -> None:
+        """Say BYE, and close."""
+
+    def give_key(self, key: bytes) -> None:
+        """Give the device another key.
+
+        Raises:
+            LocalProtocolError: the session is over.
+        """
+
     def catch_up(self) -> None:
         """Read again, if the writer has caught up."""
 
@@ -68,12 +78,9 @@ class Sessions:
         """Say whether one more may come."""
         return len(self._open) < MAX_SESSIONS
 
-    def opened(self, session: DeviceSession) -> None:
-        """Note a connection."""
-        self._open.add(session)
-
     def greeted(self, session: DeviceSession, device: str) -> None:
-        """Note which device it is; a former session of that device has to go."""
+        """Note that a device was let in; a former session of it has to go."""
+        self._open.add(session)
         former = self._by_device.get(device)
         self._by_device[device] = session
         if former is not None:

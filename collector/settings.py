@@ -4,13 +4,12 @@ Frozen and complete: whoever is handed one of these need not ask for defaults. R
 """
 
 import zoneinfo
-from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, field
 
-from config.addresses import ADDRESS, loopback_problem
+from config.addresses import ADDRESS
 from config.notation import Notation, matching
 from config.problems import did_you_mean, shown
 from config.quantities import size
@@ -44,7 +43,13 @@ class DevicesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     listen: Annotated[
         str, ADDRESS.meta(), Meta(description="Listen here, as host:port; without a port: 8888.")
-    ] = "127.0.0.1:8888"
+    ] = "0.0.0.0:8888"
+    plain_on_loopback: Annotated[
+        bool,
+        Meta(
+            description="Devices of this machine need no key, until they are invited. false: all do."
+        ),
+    ] = True
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,9 +77,3 @@ class CollectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = "system"
     store: StoreSettings = StoreSettings()
     logs: LogSettings = LogSettings()
-
-
-def problems(settings: CollectorSettings) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Find what the types cannot say, as (key path, message)."""
-    if message := loopback_problem(settings.devices.listen):
-        yield ("devices", "listen"), message

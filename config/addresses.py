@@ -55,17 +55,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def loopback_problem(text: str) -> str | None:
-    """Say what is wrong with an address (one that `parse_address` reads) off this machine."""
-    address = parse_address(text)
-    if is_loopback(address.host):
-        return None
-    return (
-        f"{address.host} is not this machine. Only loopback addresses are accepted until devices "
-        f"can be let in with keys: use 127.0.0.1:{address.port}"
-    )
-
-
 def _explained(text: str) -> str:
     if _is_ip(text, 6):
         return f"an IPv6 address stands in brackets: write [{text}]:{DEFAULT_PORT}"

@@ -25,7 +25,11 @@ T = TypeVar("T", bound=msgspec.Struct)
 Check = Callable[[T], Iterable[tuple[KeyPath, str]]]
 
 
-def load(path: Path, settings_type: type[T], check: Check[T]) -> T:
+def _nothing_else(_settings: T) -> Iterable[tuple[KeyPath, str]]:
+    return ()
+
+
+def load(path: Path, settings_type: type[T], check: Check[T] = _nothing_else) -> T:
     """Read a file whole and return its settings.
 
     Args:

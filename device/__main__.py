@@ -4,12 +4,13 @@ import sys
 from collections.abc import Sequence
 
 from config import ConfigError
-from device.errors import SpoolError
+from device.errors import JoinError, SpoolError, TokenRefused
 from service.cli import FAILED, USAGE, run_program
 from service.control import ControlError
 from service.folders import FolderError
+from service.keyfile import KeyFileError
 
-COMMANDS = ("run", "check", "schema", "read", "status")
+COMMANDS = ("run", "check", "schema", "read", "join", "status")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,7 +20,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Reads this machine's sensors and sends their readings to a collector.",
         "device.commands",
         COMMANDS,
-        {ConfigError: USAGE, ControlError: FAILED, FolderError: FAILED, SpoolError: FAILED},
+        {
+            ConfigError: USAGE,
+            ControlError: FAILED,
+            FolderError: FAILED,
+            KeyFileError: FAILED,
+            SpoolError: FAILED,
+            TokenRefused: USAGE,
+            JoinError: FAILED,
+        },
         argv,
     )
 

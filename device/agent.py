@@ -3,22 +3,25 @@
 import asyncio
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
-from config.addresses import parse_address
+from device import credentials
 from device.answers import Answers
 from device.clock import Clock, boot_id, boottime_ns
+from device.contact import contact_of
 from device.datagram_epochs import DatagramEpochs
+from device.errors import JoinError
 from device.link import Link
 from device.remote import Remote
 from device.sampler import Accept, Sampler
 from device.sensor import Sensor, describe_all
 from device.sensors import make
-from device.settings import DeviceSettings, default_device_name
+from device.settings import DeviceSettings
 from device.spool import Spool, open_spool
 from service.control import ControlServer
 from service.notify import Notifier
@@ -42,32 +45,46 @@ async def run_agent(settings: DeviceSettings, runtime_folder: Path, state_folder
 
     Raises:
         SpoolError: the spool cannot be used as it is.
+        JoinError, KeyFileError: nor can what a join gave this device.
     """
+    found = credentials.load(state_folder)
     clock, boot = Clock(), boot_id()
     spool = await open_spool(
         settings.spool, runtime_folder, state_folder, lambda: Moment(boot, *clock.pair())
     )
-    await Agent(settings, spool, runtime_folder).run()
+    await Agent(settings, spool, runtime_folder, state_folder, found).run()
 
 
 class Agent:
-    """All parts of the running agent. To be built inside a running event loop."""
+    """All parts of the running agent. To be built inside a running event loop.
 
-    def __init__(self, settings: DeviceSettings, spool: Spool, runtime_folder: Path) -> None:
-        device = settings.name or default_device_name(socket.gethostname())
+    `found` is what a join gave this device, if it ever joined.
+    """
+
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        spool: Spool,
+        runtime_folder: Path,
+        state_folder: Path,
+        found: credentials.Credentials | None = None,
+    ) -> None:
+        self._settings = settings
+        self._state_folder = state_folder
+        contact = contact_of(settings, found, socket.gethostname())
         self.sensors = build_sensors(settings)
         self.spool = spool
         self.sampler = Sampler(
             self.sensors, lambda: not spool.intake.is_full, self._accept, self._describe_again
         )
-        self.remote = Remote(settings.commands, device, self.sensors, self.sampler)
+        self.remote = Remote(settings.commands, contact.device, self.sensors, self.sampler)
         self.link = Link(
-            parse_address(settings.collector.address),
-            device,
+            contact,
             f"telegauge-device {__version__}",
             spool,
             lambda: Describe(describe_all(list(self.sensors.values())), settings.label),
             self.remote.obey,
+            keep=None if credentials.is_handed_over() else self._keep,
         )
         self._take: Accept = spool.accept
         if settings.collector.transport == "udp":
@@ -75,7 +92,8 @@ class Agent:
             self._take = self.link.datagrams.accept
         answers = Answers(self.sensors, spool, self.link, self.sampler)
         self.control = ControlServer(
-            runtime_folder / "control", {"status": answers.status, "read": answers.read}
+            runtime_folder / "control",
+            {"status": answers.status, "read": answers.read, "joined": self._joined},
         )
         self.notifier = Notifier()
 
@@ -121,6 +139,26 @@ class Agent:
             _log.error("readings_not_on_card", readings=held_readings)
         elif held_readings:
             _log.info("readings_kept", readings=held_readings)
+
+    async def _joined(self, arguments: Mapping[str, Any]) -> None:
+        """Answer `telegauge-device join`: connect with what it brought."""
+        found = credentials.checked(
+            msgspec.convert(arguments.get("credentials"), credentials.Credentials)
+        )
+        if credentials.is_handed_over():
+            raise JoinError("systemd hands over this device's credentials: change them there")
+        if self._settings.name not in (None, found.device):
+            raise JoinError(
+                f"it joined as {found.device}, but device.yaml says `name: {self._settings.name}`: "
+                "leave `name` out, and restart the agent"
+            )
+        contact = contact_of(self._settings, found, socket.gethostname())
+        await self.link.join(contact)
+        self.remote.device = contact.device
+        _log.info("joined", device=contact.device, collector=str(contact.addresses[0]))
+
+    def _keep(self, found: credentials.Credentials) -> None:
+        credentials.store(self._state_folder, found)
 
     def _describe_again(self) -> None:
         self.link.describe_again()

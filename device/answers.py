@@ -47,6 +47,7 @@ class Status(msgspec.Struct, frozen=True):
     uptime_s: float
     link: str
     collector: str
+    is_joined: bool
     sessions: int
     last_end: str
     next_try_s: float | None
@@ -89,13 +90,14 @@ class Answers:
             uptime_s=self._uptime_s(),
             link="up" if self._link.is_up else "down",
             collector=str(self._link.address),
+            is_joined=self._link.contact.credentials is not None,
             sessions=self._link.sessions,
             last_end=_end(self._link),
             next_try_s=self._link.next_try_s(),
             accepted_readings=self._spool.intake.accepted,
             acknowledged_readings=self._spool.acknowledged,
             skipped_reads=self._sampler.skipped_reads,
-            spool=spool_status(self._spool, self._link.device, self._uptime_s()),
+            spool=spool_status(self._spool, self._link.owner, self._uptime_s()),
             datagrams=_datagram_status(self._link.datagrams),
             sensors=[_sensor_status(sensor) for sensor in self._sensors.values()],
         )

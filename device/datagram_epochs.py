@@ -12,7 +12,12 @@ from device.datagrams import DatagramSender
 from device.spool import Spool
 from wire.batches import ClockPair
 from wire.blocks import Point
-from wire.bodies import DatagramKey, EndReason, OpenDatagrams, Report
+from wire.bodies import (
+    DatagramKey,
+    EndReason,
+    OpenDatagrams,
+    Report,
+)
 
 
 class DatagramEpochs:
@@ -44,9 +49,10 @@ class DatagramEpochs:
         """How many could not be; the collector counts them as missing."""
         return self._earlier_failed + self._sender.failed
 
-    def session_began(self) -> None:
-        """End the epoch of the session before this one, and begin another."""
-        if self._is_offered and not self._is_stopped:
+    def session_began(self, owner: str) -> None:
+        """End the epoch of the session before this one, or of another owner, and begin another."""
+        is_used = self._is_offered or self._facts.owner not in (None, owner)
+        if is_used and not self._is_stopped:
             self._end(EndReason.ROLLED)
             self._begin()
 

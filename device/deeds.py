@@ -62,7 +62,7 @@ class Deeds:
         sampler: Sampler,
         leds: Path = LEDS,
     ) -> None:
-        self._device = device
+        self.device = device
         self._outputs = {name: Output(each.driver, each.options) for name, each in outputs.items()}
         self._sensors = sensors
         self._sampler = sampler
@@ -132,7 +132,7 @@ class Deeds:
     async def _reads(self, names: list[str], within_s: float) -> list[_Read]:
         """Read sensors side by side; one that takes too long costs its own readings only."""
         tasks = {
-            name: asyncio.create_task(read_now(self._device, self._sensors, name)) for name in names
+            name: asyncio.create_task(read_now(self.device, self._sensors, name)) for name in names
         }
         try:
             await asyncio.wait(tasks.values(), timeout=within_s)
@@ -142,7 +142,7 @@ class Deeds:
         late = f"no answer within {within_s:.3g} s"
         found: list[_Read] = []
         for name, task in tasks.items():
-            absent = [_Read(f"{self._device}/{name}.*", None, late)]
+            absent = [_Read(f"{self.device}/{name}.*", None, late)]
             found += map(_read, task.result()) if task.done() else absent
         return found
 

@@ -5,24 +5,39 @@ never before; what was sent in a session that ended is sent again in the next.
 """
 
 import asyncio
-import os
-import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
+from msgspec.structs import replace
 
 from config.addresses import Address
 from device.backoff import Backoff
+from device.connecting import why_not
+from device.contact import Contact
+from device.credentials import Credentials
 from device.datagram_epochs import DatagramEpochs
-from device.link_stream import LinkStream
+from device.link_stream import WRONG_COLLECTOR, LinkStream
 from device.spool import Spool
+from service.keyfile import KeyFileError
 from wire.bodies import ByeReason, Command, Describe, Result
 from wire.conversation import Closed, State
 
 _log = structlog.get_logger()
 
 CONNECT_TIMEOUT_S = 10.0
+# How long the former collector has to acknowledge what was offered to it, when another is joined.
+LEAVE_WITHIN_S = 3.0
 _NO_CONNECTION = "no_connection"
+_CHANGED = "this device has other credentials now"
+# Why there is no session, until a person joins this device (again).
+NOT_JOINED = "not_joined"
+_NOT_JOINED = (
+    "{} is another machine, and this device has not joined: run telegauge-collector invite NAME "
+    "there, and paste the line that it prints here"
+)
+# Where a device is not let in, trying again at once is of no use.
+_UNWELCOME = (NOT_JOINED, WRONG_COLLECTOR, ByeReason.NOT_ACCEPTED, ByeReason.REVOKED)
 # How long readings wait in the open batch while the link is up; half of `at_risk` where that is less:
 # what is soon acknowledged must not have to go to the card.
 BATCH_AGE_S = 1.0
@@ -32,26 +47,26 @@ class Link:
     """The device's end of the network.
 
     Args:
-        device: this device's name.
+        contact: as whom this device speaks, and to whom.
         agent: program and version, as the collector shows them.
         describe: gives what this device has, now.
         obey: does what the collector asks for.
+        keep: keeps credentials with a new key; None: they cannot be changed.
 
     `datagrams` is where what is read goes, if it travels as datagrams.
     """
 
     def __init__(
         self,
-        address: Address,
-        device: str,
+        contact: Contact,
         agent: str,
         spool: Spool,
         describe: Callable[[], Describe],
         obey: Callable[[Command], Awaitable[Result]],
         backoff: Backoff | None = None,
+        keep: Callable[[Credentials], None] | None = None,
     ) -> None:
-        self.address = address
-        self.device = device
+        self.contact = contact
         self.agent = agent
         self.spool = spool
         self.describe = describe
@@ -60,6 +75,13 @@ class Link:
         self.sessions = 0
         self.last_end: Closed | None = None
         self._backoff = backoff or Backoff()
+        self._keep = keep
+        # What is kept and what is used are changed together, one after the other.
+        self._keeping = asyncio.Lock()
+        # Epochs are offered by one session at a time: they become its collector's with that.
+        self.offering = asyncio.Lock()
+        self._turn = 0
+        self._opening: asyncio.Timeout | None = None
         self._stream: LinkStream | None = None
         self._closing: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
@@ -72,13 +94,28 @@ class Link:
         """Whether batches flow: the collector has said where to go on."""
         return self._stream is not None and self._stream.is_flowing
 
+    @property
+    def device(self) -> str:
+        """This device's name."""
+        return self.contact.device
+
+    @property
+    def owner(self) -> str:
+        """Whose the epochs are that are offered."""
+        return self.contact.owner
+
+    @property
+    def address(self) -> Address:
+        """Where the collector is looked for now."""
+        return self.contact.addresses[self._turn % len(self.contact.addresses)]
+
     async def run(self) -> None:
         """Keep a session until cancelled; say BYE then."""
         try:
             while True:
                 closed = await self._session()
                 self._report(closed)
-                await self._pause(self._backoff.next_s(closed.retry_after_s))
+                await self._pause(self._wait_s(closed))
                 self._next_try_at_s = None
         finally:
             if self._stream is not None:
@@ -108,9 +145,12 @@ class Link:
     async def drain(self, timeout_s: float) -> bool:
         """Send what is held and wait for its acknowledgement; say whether all of it came.
 
-        A link that is down is tried once more at once; where nobody listens there is no waiting.
+        A link that is down is tried once more at once; where nobody listens, or this device is not
+        let in, there is no waiting.
         """
         self.send_now()
+        if self.last_end is not None and self.last_end.reason in _UNWELCOME:
+            return self.is_drained
         self._is_hopeless = False
         self._hurry.set()
         try:
@@ -125,7 +165,7 @@ class Link:
     @property
     def is_drained(self) -> bool:
         """Whether the collector has everything that it can have of this device."""
-        return self.spool.is_drained(self.device)
+        return self.spool.is_drained(self.owner)
 
     def progressed(self, news: bool) -> None:
         """Note that the collector has acknowledged something (the stream calls this)."""
@@ -138,6 +178,72 @@ class Link:
         if self._stream is not None and self._stream.sender.state is State.OPEN:
             self._stream.describe()
 
+    async def join(self, contact: Contact) -> None:
+        """Keep what a join brought, and connect with it at once.
+
+        Raises:
+            KeyFileError: it cannot be kept; nothing has changed.
+        """
+        assert self._keep is not None, "asked where nothing can be kept"
+        assert contact.credentials is not None, "a join brings some"
+        async with self._keeping:
+            await asyncio.to_thread(self._keep, contact.credentials)
+            await self._take_leave(contact.owner)
+            self._turn = 0
+            self.rejoin(contact)
+
+    async def _take_leave(self, owner: str) -> None:
+        """Let the collector of now have what was offered to it: another would not be asked for it."""
+        former = self.owner
+        if not self.is_up or former == owner:
+            return
+        await self.spool.roll_if_due(owner)
+        self.send_now()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_WITHIN_S):
+                while self.is_up and self.spool.epochs.offered_to(former):
+                    self._progress.clear()
+                    await self._progress.wait()
+
+    def rejoin(self, contact: Contact) -> None:
+        """Connect at once, as somebody else or to somebody else."""
+        self.contact = contact
+        self.last_end = None
+        self._backoff.reset()
+        if self._stream is not None:
+            self._stream.close(ByeReason.STOPPING, _CHANGED)
+        elif self._opening is not None and not self._opening.expired():
+            self._opening.reschedule(asyncio.get_running_loop().time())
+        self._hurry.set()
+
+    async def take_key(self, contact: Contact, key: bytes) -> None:
+        """Use another key for a contact, if it can be kept; the session ends to come back with it."""
+        # Also where its session ends meanwhile: what was written has to be what is used.
+        await asyncio.shield(self._take_key(contact, key))
+
+    async def _take_key(self, contact: Contact, key: bytes) -> None:
+        async with self._keeping:
+            if contact is not self.contact:
+                return  # it has another key by now
+            if contact.credentials is None or self._keep is None:
+                _log.error("key_not_taken", detail="this device's credentials cannot be changed")
+                return
+            credentials = replace(contact.credentials, key=key)
+            try:
+                await asyncio.to_thread(self._keep, credentials)
+            except KeyFileError as error:
+                _log.error("key_not_taken", detail=str(error))
+                return
+            _log.info("key_taken", collector=f"{self.address}")
+            self.rejoin(contact._replace(credentials=credentials))
+
+    def _wait_s(self, closed: Closed) -> float:
+        if closed.reason in (_NO_CONNECTION, WRONG_COLLECTOR):
+            self._turn += 1
+        if closed.reason in (ByeReason.NOT_ACCEPTED, NOT_JOINED):
+            return max(self._backoff.refused_s(), closed.retry_after_s)
+        return self._backoff.next_s(closed.retry_after_s)
+
     async def _pause(self, wait_s: float) -> None:
         self._next_try_at_s = asyncio.get_running_loop().time() + wait_s
         try:
@@ -148,16 +254,23 @@ class Link:
         self._hurry.clear()
 
     async def _session(self) -> Closed:
-        ended: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
+        if not self.contact.may_use(self.address):
+            return Closed(NOT_JOINED, _NOT_JOINED.format(self.address.host))
+        loop, contact = asyncio.get_running_loop(), self.contact
+        ended: asyncio.Future[Closed] = loop.create_future()
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, self._stream = await asyncio.get_running_loop().create_connection(
-                    lambda: LinkStream(self, ended), *self.address
+            async with asyncio.timeout(CONNECT_TIMEOUT_S) as self._opening:
+                _, self._stream = await loop.create_connection(
+                    lambda: LinkStream(self, contact, ended), *self.address, **contact.security()
                 )
-        except TimeoutError:
-            return Closed(_NO_CONNECTION, f"no answer within {CONNECT_TIMEOUT_S:g} s")
         except OSError as error:
-            return Closed(_NO_CONNECTION, _told(error))
+            if contact is not self.contact:
+                return Closed(ByeReason.STOPPING, _CHANGED)
+            return Closed(_NO_CONNECTION, why_not(error, CONNECT_TIMEOUT_S))
+        finally:
+            self._opening = None
+        if contact is not self.contact:
+            self._stream.close(ByeReason.STOPPING, _CHANGED)
         return await ended
 
     def went_up(self, collector: str) -> None:
@@ -168,7 +281,7 @@ class Link:
 
     def _report(self, closed: Closed) -> None:
         self._stream = None
-        self._is_hopeless = closed.reason == _NO_CONNECTION
+        self._is_hopeless = closed.reason in (_NO_CONNECTION, *_UNWELCOME)
         self._progress.set()
         if self.last_end is None or self.last_end.reason != closed.reason:
             _log.warning(
@@ -179,10 +292,3 @@ class Link:
                 held_readings=self.spool.held_readings,
             )
         self.last_end = closed
-
-
-def _told(error: OSError) -> str:
-    # asyncio puts its own words into the error; the number is the system's, or the resolver's.
-    if isinstance(error, socket.gaierror) or not error.errno:
-        return error.strerror or str(error)
-    return os.strerror(error.errno)

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from config.addresses import Address, is_loopback
+from config.addresses import Address
+from device.contact import Contact
 from device.datagram_epochs import DatagramEpochs
 from device.feed import Feed
 from device.spool import CardError, Row, Spool
@@ -23,33 +24,39 @@ from wire.bodies import (
     DatagramKey,
     Describe,
     Held,
+    Key,
     Marks,
-    Ready,
     Reject,
     Report,
     Result,
 )
 from wire.conversation import Closed, Event, State
+from wire.greetings import Ready
 from wire.sender import BACKLOG_BYTES, Sender
 
 _log = structlog.get_logger()
 
 # How long until rows are asked for again that the card could not give.
 _CARD_AGAIN_S = 5.0
+# Why a session never began: who answers is not who should.
+WRONG_COLLECTOR = "wrong_collector"
 _GAP_BYTES = 128  # of a GAP or END frame, roughly
 
 
 class Owner(Protocol):
     """What a session needs of the link."""
 
-    device: str
     agent: str
     spool: Spool
+    offering: asyncio.Lock
     obey: Callable[[Command], Awaitable[Result]]
     datagrams: DatagramEpochs | None
 
     def describe(self) -> Describe:
         """Return what this device has, now."""
+
+    async def take_key(self, contact: Contact, key: bytes) -> None:
+        """Use another key for a contact from now on."""
 
     def went_up(self, collector: str) -> None:
         """Note that batches flow."""
@@ -63,11 +70,13 @@ class LinkStream(ConversationStream):
 
     hears_while_stalled = True
 
-    def __init__(self, owner: Owner, ended: "asyncio.Future[Closed]") -> None:
-        self.sender = Sender(owner.device, owner.agent, asyncio.get_running_loop().time())
+    def __init__(self, owner: Owner, contact: Contact, ended: "asyncio.Future[Closed]") -> None:
+        now_s = asyncio.get_running_loop().time()
+        self.sender = Sender(contact.device, owner.agent, now_s, contact.prover())
         super().__init__(self.sender)
         self.is_flowing = False
         self._owner = owner
+        self._contact = contact
         self._spool = owner.spool
         self._datagrams = owner.datagrams
         self._ended = ended
@@ -77,10 +86,9 @@ class LinkStream(ConversationStream):
 
     def opened(self) -> None:
         """Look at whom we have reached before anything is said."""
-        peer = self.transport.get_extra_info("peername")
-        # None: the peer has reset the connection already, which `connection_lost` will say.
-        if peer is not None and not is_loopback(peer[0]):
-            self.close(ByeReason.NOT_ACCEPTED, f"{peer[0]} is not this machine")
+        objection = self._contact.objection(self.transport)
+        if objection is not None:
+            self.give_up(Closed(WRONG_COLLECTOR, objection))
 
     def happened(self, event: Event) -> None:
         """Act on what the collector said."""
@@ -99,6 +107,8 @@ class LinkStream(ConversationStream):
                 self._go_back(event)
             case Command():
                 self._start(self._obey(event))
+            case Key():
+                self._start(self._owner.take_key(self._contact, event.key))
             case DatagramKey() if self._datagrams:
                 host, port, *_ = self.transport.get_extra_info("peername")
                 self._datagrams.key_came(event, Address(host, port))
@@ -133,20 +143,29 @@ class LinkStream(ConversationStream):
         self.flush()
 
     async def _hold(self) -> None:
-        if self._datagrams:
-            self._datagrams.session_began()
         # What this writes to the card must be known to be there, also where the session ends meanwhile.
         held = await asyncio.shield(self._held())
-        if held and self.sender.state is State.OPEN:
+        present = self._spool.epochs.present
+        if self.sender.state is not State.OPEN:
+            return
+        if present is not None and present.owner not in (None, self._contact.owner):
+            self.close(ByeReason.STOPPING, "the spool has no room to begin another epoch")
+        elif held:
             self.sender.hold(held, self._spool.lost)
 
     async def _held(self) -> list[Held]:
-        if self._spool.epochs.present is not None:  # else the run is ending
-            await self._spool.roll_if_long()
-        return await self._spool.held(self._owner.device)
+        owner = self._contact.owner
+        async with self._owner.offering:
+            if self.sender.state is not State.OPEN:
+                return []
+            if self._datagrams:
+                self._datagrams.session_began(owner)
+            if self._spool.epochs.present is not None:  # else the run is ending
+                await self._spool.roll_if_due(owner)
+            return await self._spool.held(owner)
 
     def _go_on(self, marks: dict[bytes, int]) -> None:
-        for facts in self._spool.epochs.waiting(self._owner.device):
+        for facts in self._spool.epochs.waiting(self._contact.owner):
             mark = marks.get(facts.epoch)
             if mark is None:
                 continue  # begun since: it is for the next session

@@ -52,12 +52,20 @@ class Remote:
         sampler: Sampler,
         leds: Path = LEDS,
     ) -> None:
-        self._device = device
         self._allowed = [*settings.allow, *(["output"] if settings.outputs else [])]
         self._deeds = Deeds(device, settings.outputs, sensors, sampler, leds)
         self._turn = asyncio.Lock()
         self._under_way = 0
         self._is_closed = False
+
+    @property
+    def device(self) -> str:
+        """This device's name, as answers have it."""
+        return self._deeds.device
+
+    @device.setter
+    def device(self, name: str) -> None:
+        self._deeds.device = name
 
     async def obey(self, command: Command) -> Result:
         """Do it within its time, or say why not; raises nothing but a cancellation."""
@@ -121,7 +129,7 @@ class Remote:
             allowed = ", ".join(self._allowed) or "nothing"
             key = "outputs" if name == "output" else "allow"
             raise RefusedError(
-                f"`{name}` is not allowed on {self._device}. Allowed: {allowed}. "
+                f"`{name}` is not allowed on {self.device}. Allowed: {allowed}. "
                 f"`commands: {key}:` in its device.yaml decides"
             )
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta, field
 
-from config.addresses import ADDRESS, loopback_problem
+from config.addresses import ADDRESS
 from config.notation import matching
 from config.quantities import duration, size
 from device import outputs
@@ -55,8 +55,13 @@ class CollectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Where the readings go."""
 
     address: Annotated[
-        str, ADDRESS.meta(), Meta(description="The collector, as host:port; without a port: 8888.")
-    ] = "127.0.0.1:8888"
+        str | None,
+        ADDRESS.meta(),
+        Meta(
+            description="The collector, as host:port; without a port: 8888. Left out: where this "
+            "device joined, else this machine."
+        ),
+    ] = None
     transport: Annotated[
         Transport,
         Meta(description="tcp: nothing is lost. udp: best effort, every loss is counted."),
@@ -174,10 +179,16 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         )
 
 
-def problems(settings: DeviceSettings) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Find what the types cannot say, as (key path, message)."""
-    if message := loopback_problem(settings.collector.address):
-        yield ("collector", "address"), message
+def problems(
+    settings: DeviceSettings, joined_as: str | None = None
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Find what the types cannot say, as (key path, message). `joined_as`: the name of a join."""
+    if joined_as is not None and settings.name not in (None, joined_as):
+        yield (
+            ("name",),
+            f"`{settings.name}` is not the name that this device joined as, `{joined_as}`: leave "
+            f"`name` out, or join again as {settings.name}",
+        )
     if settings.collector.transport == "udp" and (message := cipher_problem()):
         yield ("collector", "transport"), message
     for name, sensor in settings.sensors.items():

@@ -16,7 +16,7 @@ class SpoolStatus(msgspec.Struct, frozen=True):
     nothing. `room_s`: how long it can stay offline at the present rate, None where no batch was
     closed yet. `written_bytes`: what this process has written to disks since its start, None where
     the kernel does not say. `full`: nothing can be kept now, so nothing is read. `card_error`: what
-    the card fails with. `others_epochs`: epochs that wait for another device name.
+    the card fails with. `others_epochs`: epochs that wait for another name or collector.
     """
 
     policy: str
@@ -35,7 +35,7 @@ class SpoolStatus(msgspec.Struct, frozen=True):
     others_epochs: int
 
 
-def spool_status(spool: Spool, device: str, uptime_s: float) -> SpoolStatus:
+def spool_status(spool: Spool, owner: str, uptime_s: float) -> SpoolStatus:
     """Return how the spool of a device stands, after `uptime_s` of running."""
     at_risk_s = spool.at_risk_now_s()
     return SpoolStatus(
@@ -52,7 +52,7 @@ def spool_status(spool: Spool, device: str, uptime_s: float) -> SpoolStatus:
         refused_readings=spool.intake.refused,
         full=spool.intake.is_full,
         card_error=spool.mover.card.error if spool.mover else "",
-        others_epochs=len(spool.epochs.of_others(device)),
+        others_epochs=len(spool.epochs.of_others(owner)),
     )
 
 

@@ -12,6 +12,7 @@ from wire.conversation import SILENCE_S, Closed, Conversation, Event, State
 
 # What is still unsent when a session ends has this long to leave.
 LINGER_S = 2.0
+_TAKES_NOTHING = Closed("silence", f"the peer has read nothing for {SILENCE_S:g} s")
 
 
 class ConversationStream(asyncio.Protocol):
@@ -72,7 +73,7 @@ class ConversationStream(asyncio.Protocol):
         """Send no more for now; stop hearing a stranger, whose wishes would pile up here."""
         self._is_stalled = True
         if not self.hears_while_stalled:
-            self._stalled = self._loop.call_later(SILENCE_S, self._give_up)
+            self._stalled = self._loop.call_later(SILENCE_S, self.give_up, _TAKES_NOTHING)
             self.stop_reading("peer does not read")
 
     def resume_writing(self) -> None:
@@ -90,8 +91,10 @@ class ConversationStream(asyncio.Protocol):
         """Whether the peer has stopped reading."""
         return self._is_stalled
 
-    def _give_up(self) -> None:
-        self._end(Closed("silence", f"the peer has read nothing for {SILENCE_S:g} s"))
+    def give_up(self, closed: Closed) -> None:
+        """End it at once, without a word."""
+        self.conversation.receive_end()
+        self._end(closed)
         self.transport.abort()
 
     def stop_reading(self, why: str) -> None:

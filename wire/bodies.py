@@ -1,17 +1,15 @@
-"""The bodies of all frames but BATCH: what each carries, and what a value may be.
+"""The bodies of the frames after READY, but for BATCH: what each carries. wire.greetings has the rest.
 
 Each travels as one MessagePack map with the fields of its Struct. Unknown fields are ignored, so
-that a later version may add some. Numbers are bounded here, so that whoever takes a body may
-compute with it and store it.
+that a later version may add some.
 """
 
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-# Words for people are no longer than this, in characters.
-MAX_TEXT = 200
+from wire.fields import BootNs, Epoch, Name, Number, Secret, Seq, Text, Unit, WallNs
 
 
 class ByeReason:
@@ -25,6 +23,7 @@ class ByeReason:
     PROTOCOL_ERROR = "protocol_error"
     UNSUPPORTED_VERSION = "unsupported_version"
     NOT_ACCEPTED = "not_accepted"
+    REVOKED = "revoked"
     SILENCE = "silence"
     OVERLOADED = "overloaded"
 
@@ -50,27 +49,15 @@ class EndReason:
     ROLLED = "rolled"
 
 
-_Epoch = Annotated[bytes, Meta(min_length=16, max_length=16)]
-_Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-_Seq = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-# Within these bounds no sum of two times and a difference of clocks leaves 64 bits: 73 years of
-# uptime, and a wall clock up to the year 2116.
-_BootNs = Annotated[int, Meta(gt=-(2**61), lt=2**61)]
-_WallNs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
-_Name = Annotated[str, Meta(max_length=64)]
-_Unit = Annotated[str, Meta(max_length=16)]
-_Text = Annotated[str, Meta(max_length=MAX_TEXT)]
-
-
 class Moment(msgspec.Struct, frozen=True):
     """What the clocks of a device showed at one moment of one boot: a clock pair, and its boot.
 
     `boot_ns` is CLOCK_BOOTTIME, `wall_ns` the wall clock; `synchronised`: the kernel trusted it.
     """
 
-    boot_id: _Epoch
-    boot_ns: _BootNs
-    wall_ns: _WallNs
+    boot_id: Epoch
+    boot_ns: BootNs
+    wall_ns: WallNs
     synchronised: bool = False
 
     def utc_ns(self, boot_ns: int) -> int:
@@ -78,48 +65,32 @@ class Moment(msgspec.Struct, frozen=True):
         return boot_ns + self.wall_ns - self.boot_ns
 
 
-class Hello(msgspec.Struct, frozen=True):
-    """HELLO, device: who I am, and the versions of this contract I speak."""
-
-    device: _Name
-    lowest_version: Annotated[int, Meta(ge=0, le=255)]
-    highest_version: Annotated[int, Meta(ge=0, le=255)]
-    agent: _Text = ""
-
-
-class Ready(msgspec.Struct, frozen=True):
-    """READY, collector: you are in; we speak `version`."""
-
-    version: int
-    collector: _Text = ""
-
-
 class ChannelDescription(msgspec.Struct, frozen=True):
     """What is fixed about one series of a device."""
 
-    name: _Name
-    unit: _Unit = ""
-    quantity: _Name = ""
+    name: Name
+    unit: Unit = ""
+    quantity: Name = ""
     decimals: Annotated[int, Meta(ge=0, le=17)] | None = None
-    label: _Text | None = None
+    label: Text | None = None
 
 
 class SensorDescription(msgspec.Struct, frozen=True):
     """What is fixed about one sensor; `interval_s` is how often it is read."""
 
-    name: _Name
-    driver: _Text
+    name: Name
+    driver: Text
     interval_s: Annotated[float, Meta(gt=0, le=1e9)]
     channels: list[ChannelDescription]
     event_driven: bool = False
-    label: _Text | None = None
+    label: Text | None = None
 
 
 class Describe(msgspec.Struct, frozen=True):
     """DESCRIBE, device: all its sensors, at start and at each change."""
 
     sensors: list[SensorDescription]
-    label: _Text | None = None
+    label: Text | None = None
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -129,10 +100,10 @@ class Held(msgspec.Struct, frozen=True):
     `datagrams`: its batches travel as datagrams, so none of them is held.
     """
 
-    epoch: _Epoch
-    lowest_seq: _Seq
+    epoch: Epoch
+    lowest_seq: Seq
     clock: Moment
-    began_ns: _BootNs
+    began_ns: BootNs
     datagrams: bool = False
 
 
@@ -144,14 +115,14 @@ class Hold(msgspec.Struct, frozen=True):
 
     epochs: list[Held]
     more: bool = False
-    lost: _Name | None = None
+    lost: Name | None = None
 
 
 class Mark(msgspec.Struct, frozen=True):
     """The highest seq of an epoch that is committed; 0 for an epoch never heard of."""
 
-    epoch: _Epoch
-    mark: _Number
+    epoch: Epoch
+    mark: Number
 
 
 class Marks(msgspec.Struct, frozen=True):
@@ -171,13 +142,13 @@ class Gap(msgspec.Struct, frozen=True):
     boot) when the first and the last of them were read; None where nobody knows.
     """
 
-    epoch: _Epoch
-    first_seq: _Seq
-    last_seq: _Seq
-    reason: _Name
-    readings: _Number | None = None
-    first_ns: _BootNs | None = None
-    last_ns: _BootNs | None = None
+    epoch: Epoch
+    first_seq: Seq
+    last_seq: Seq
+    reason: Name
+    readings: Number | None = None
+    first_ns: BootNs | None = None
+    last_ns: BootNs | None = None
 
 
 class End(msgspec.Struct, frozen=True):
@@ -186,18 +157,18 @@ class End(msgspec.Struct, frozen=True):
     Both None: nobody knows; what was lost was read before `until`.
     """
 
-    epoch: _Epoch
-    reason: _Name
-    last_seq: _Number | None = None
-    readings: _Number | None = None
+    epoch: Epoch
+    reason: Name
+    last_seq: Number | None = None
+    readings: Number | None = None
     until: Moment | None = None
 
 
 class Ack(msgspec.Struct, frozen=True):
     """ACK, collector: everything of `epoch` up to `mark` is committed; with `ended`, its END too."""
 
-    epoch: _Epoch
-    mark: _Number
+    epoch: Epoch
+    mark: Number
     ended: bool = False
 
 
@@ -207,43 +178,43 @@ class Reject(msgspec.Struct, frozen=True):
     `detail` says why, for people. Until that GAP comes, further batches of the epoch are dropped.
     """
 
-    epoch: _Epoch
-    seq: _Seq
-    detail: _Text = ""
+    epoch: Epoch
+    seq: Seq
+    detail: Text = ""
 
 
 class Command(msgspec.Struct, frozen=True):
     """COMMAND, collector: do this within `within_s`, or not at all; RESULT of the same id answers."""
 
-    id: _Number
-    name: _Name
-    arguments: Annotated[list[_Text], Meta(max_length=16)] = []
+    id: Number
+    name: Name
+    arguments: Annotated[list[Text], Meta(max_length=16)] = []
     within_s: Annotated[float, Meta(gt=0, le=3600)] = 10.0
 
 
 class Result(msgspec.Struct, frozen=True):
     """RESULT, device: what came of a COMMAND; `detail` is for people, `values` what it gave."""
 
-    id: _Number
+    id: Number
     ok: bool
-    detail: _Text = ""
-    values: Annotated[dict[_Text, str | float | None], Meta(max_length=2000)] = {}
+    detail: Text = ""
+    values: Annotated[dict[Text, str | float | None], Meta(max_length=2000)] = {}
 
 
 class OpenDatagrams(msgspec.Struct, frozen=True):
     """OPEN_DATAGRAMS, device: batches of this new epoch will come as datagrams; give me a key."""
 
-    epoch: _Epoch
+    epoch: Epoch
     clock: Moment
-    began_ns: _BootNs
+    began_ns: BootNs
 
 
 class DatagramKey(msgspec.Struct, frozen=True):
     """DATAGRAM_KEY, collector: the key for one datagram epoch, and the id that its datagrams carry."""
 
-    epoch: _Epoch
+    epoch: Epoch
     key_id: Annotated[int, Meta(ge=0, le=2**32 - 1)]
-    key: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    key: Secret
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -252,33 +223,33 @@ class Report(msgspec.Struct, frozen=True):
     `kernel_drops` counts datagrams, of any device, that the collector's kernel had no room for.
     """
 
-    epoch: _Epoch
-    highest_seq: _Number
-    received: _Number
-    kernel_drops: _Number = 0
+    epoch: Epoch
+    highest_seq: Number
+    received: Number
+    kernel_drops: Number = 0
+
+
+class Key(msgspec.Struct, frozen=True):
+    """KEY, collector: this is the device's key from now on; its former one holds until it is used."""
+
+    key: Secret
 
 
 class Ping(msgspec.Struct, frozen=True):
     """PING, either end: answer with a PONG of the same token."""
 
-    token: _Number = 0
+    token: Number = 0
 
 
 class Pong(msgspec.Struct, frozen=True):
     """PONG, either end: the answer to a PING."""
 
-    token: _Number = 0
+    token: Number = 0
 
 
 class Bye(msgspec.Struct, frozen=True):
     """BYE, either end: I close now. `retry_after_s`: not again before; `detail`: for people."""
 
-    reason: _Name
+    reason: Name
     retry_after_s: Annotated[float, Meta(ge=0, le=86400)] = 0.0
-    detail: _Text = ""
-
-
-Body: TypeAlias = (
-    Hello | Ready | Describe | Hold | Marks | Gap | End | Ack | Reject | Command | Result
-    | OpenDatagrams | DatagramKey | Report | Ping | Pong | Bye
-)  # fmt: skip
+    detail: Text = ""

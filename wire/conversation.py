@@ -12,7 +12,8 @@ to send and a `Closed` event, the last one a conversation gives.
     closed     anything above      never
 
 Each end sends some frame at least every PING_AFTER_S. SILENCE_S without a whole frame from the peer
-end the session, except while the owner has stopped reading: who does not read hears nothing.
+end the session, and so does a frame that is not whole FRAME_S after it began; except while the owner
+has stopped reading: who does not read hears nothing. Before READY nothing is said but greetings.
 """
 
 from collections.abc import Sequence
@@ -20,13 +21,16 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from wire import frames
-from wire.bodies import MAX_TEXT, Body, Bye, ByeReason, Ping, Pong
+from wire.bodies import Bye, ByeReason, Ping, Pong
 from wire.errors import LocalProtocolError, PeerError
-from wire.frames import FrameReader, FrameType
+from wire.fields import MAX_TEXT
+from wire.frames import Body, FrameReader, FrameType
+from wire.readings import is_one_line
 
 GREETING_S = 5.0
 PING_AFTER_S = 5.0
 SILENCE_S = 15.0
+FRAME_S = 10.0
 
 
 class State(Enum):
@@ -58,6 +62,7 @@ class Conversation:
         self._outgoing: list[bytes] = []
         self._reading = True
         self._began_s = self._heard_s = self._sent_s = now_s
+        self._frame_began_s: float | None = None
 
     def receive(self, data: bytes, now_s: float) -> list[Event]:
         """Take bytes from the peer; return what they mean."""
@@ -65,7 +70,9 @@ class Conversation:
             return []
         events: list[Event] = []
         try:
-            for kind, body in self._reader.feed(data):
+            found = self._reader.feed(data)
+            self._time_frame(bool(found), now_s)
+            for kind, body in found:
                 self._heard_s = now_s
                 self._collect(events, kind, body)
         except PeerError as error:
@@ -89,6 +96,8 @@ class Conversation:
             return []
         if self._reading and now_s >= self._heard_s + SILENCE_S:
             return [self.bye(ByeReason.SILENCE, f"no frame within {SILENCE_S:g} s")]
+        if self._frame_due_s() <= now_s:
+            return [self.bye(ByeReason.SILENCE, f"a frame is not whole after {FRAME_S:g} s")]
         if now_s >= self._sent_s + PING_AFTER_S and not self._outgoing:
             self._send(Ping())
         return []
@@ -98,7 +107,7 @@ class Conversation:
         if self.state is State.GREETING:
             return self._began_s + GREETING_S
         quiet_s = self._heard_s + SILENCE_S if self._reading else float("inf")
-        return min(self._sent_s + PING_AFTER_S, quiet_s)
+        return min(self._sent_s + PING_AFTER_S, quiet_s, self._frame_due_s())
 
     def outgoing(self, now_s: float) -> Sequence[bytes]:
         """Hand over what is to be written to the socket now; the owner must write it."""
@@ -111,6 +120,7 @@ class Conversation:
         """Note that the owner has stopped reading the socket, or reads again."""
         self._reading = reading
         self._heard_s = now_s
+        self._time_frame(True, now_s)
 
     def bye(self, reason: str, detail: str = "", retry_after_s: float = 0.0) -> Closed:
         """End the session from this side: queue BYE, and return the event to act on."""
@@ -120,6 +130,17 @@ class Conversation:
             self.state = State.CLOSED
         return Closed(reason, detail, retry_after_s)
 
+    def _time_frame(self, is_another: bool, now_s: float) -> None:
+        if not self._reader.begun:
+            self._frame_began_s = None
+        elif is_another or self._frame_began_s is None:
+            self._frame_began_s = now_s
+
+    def _frame_due_s(self) -> float:
+        if self._frame_began_s is None or not self._reading:
+            return float("inf")
+        return self._frame_began_s + FRAME_S
+
     def _collect(self, events: list[Event], kind: FrameType, data: bytes) -> None:
         if self.state is State.CLOSED:
             return
@@ -127,9 +148,13 @@ class Conversation:
             events.append(self._take_batch(data))
             return
         body = frames.decode(kind, data)
+        if self.state is State.GREETING and isinstance(body, Ping | Pong):
+            raise PeerError(f"{kind.name} before READY")
         if isinstance(body, Ping):
             self._send(Pong(body.token))
         elif isinstance(body, Bye):
+            if not (is_one_line(body.reason) and is_one_line(body.detail)):
+                raise PeerError("a BYE that holds control characters")
             self.state = State.CLOSED
             events.append(Closed(body.reason, body.detail, body.retry_after_s, by_peer=True))
         elif isinstance(body, Pong):

@@ -35,7 +35,6 @@ _LEAST_BYTES = HEAD_BYTES + TAG_BYTES
 class DropReason:
     """Why a collector drops a datagram: the word that its counters carry."""
 
-    NOT_OURS = "not_ours"
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     VERSION = "version"

@@ -2,22 +2,22 @@
 
     u32 length of the body, little-endian | u8 type | body
 
-The body of BATCH is a sealed batch (wire.batches); every other body is a Struct of wire.bodies. An
-unknown type, a length over the limit or a body of another shape ends the session.
+The body of BATCH is a sealed batch (wire.batches); every other body is a Struct of wire.greetings or
+wire.bodies. An unknown type, a length over the limit or a body of another shape ends the session.
 """
 
 import struct
 from enum import IntEnum
+from typing import TypeAlias
 
 import msgspec
 
-from wire import bodies
-from wire.bodies import Body
+from wire import bodies, greetings
 from wire.errors import PeerError
 
 VERSION = 1
 HEAD_BYTES = 5
-# A stranger can make us hold this much; it fits a HELLO with room for what will join it.
+# A stranger can make us hold this much; the longest HELLO and JOIN fit.
 MAX_GREETING_BYTES = 1024
 MAX_FRAME_BYTES = 256 * 1024
 
@@ -28,6 +28,8 @@ class FrameType(IntEnum):
     """The byte behind the length. Numbers left out here are given in PROTOCOL.md."""
 
     HELLO = 1
+    CHALLENGE = 2
+    AUTH = 3
     READY = 4
     DESCRIBE = 5
     HOLD = 6
@@ -45,11 +47,23 @@ class FrameType(IntEnum):
     OPEN_DATAGRAMS = 19
     DATAGRAM_KEY = 20
     REPORT = 21
+    JOIN = 22
+    JOINED = 23
+    KEY = 24
 
+
+Body: TypeAlias = (
+    greetings.Hello | greetings.Join | greetings.Challenge | greetings.Auth | greetings.Ready
+    | greetings.Joined | bodies.Describe | bodies.Hold | bodies.Marks | bodies.Gap | bodies.End
+    | bodies.Ack | bodies.Reject | bodies.Command | bodies.Result | bodies.OpenDatagrams
+    | bodies.DatagramKey | bodies.Report | bodies.Key | bodies.Ping | bodies.Pong | bodies.Bye
+)  # fmt: skip
 
 BODIES: dict[FrameType, type[Body]] = {
-    FrameType.HELLO: bodies.Hello,
-    FrameType.READY: bodies.Ready,
+    FrameType.HELLO: greetings.Hello,
+    FrameType.CHALLENGE: greetings.Challenge,
+    FrameType.AUTH: greetings.Auth,
+    FrameType.READY: greetings.Ready,
     FrameType.DESCRIBE: bodies.Describe,
     FrameType.HOLD: bodies.Hold,
     FrameType.MARKS: bodies.Marks,
@@ -65,6 +79,9 @@ BODIES: dict[FrameType, type[Body]] = {
     FrameType.OPEN_DATAGRAMS: bodies.OpenDatagrams,
     FrameType.DATAGRAM_KEY: bodies.DatagramKey,
     FrameType.REPORT: bodies.Report,
+    FrameType.JOIN: greetings.Join,
+    FrameType.JOINED: greetings.Joined,
+    FrameType.KEY: bodies.Key,
 }
 
 _encoder = msgspec.msgpack.Encoder()

@@ -15,9 +15,7 @@ import msgspec
 from wire import frames
 from wire.batches import Header, Place, open_header, place_of
 from wire.bodies import (
-    MAX_TEXT,
     Ack,
-    Body,
     ByeReason,
     Command,
     DatagramKey,
@@ -25,30 +23,32 @@ from wire.bodies import (
     End,
     Gap,
     Held,
-    Hello,
     Hold,
+    Key,
     Marks,
     OpenDatagrams,
     Ping,
-    Ready,
     Reject,
     Report,
     Result,
 )
 from wire.conversation import Closed, Conversation, Event, State
 from wire.errors import BatchError, LocalProtocolError, PeerError
-from wire.frames import MAX_FRAME_BYTES, FrameType
+from wire.fields import MAX_TEXT
+from wire.frames import MAX_FRAME_BYTES, Body, FrameType
+from wire.greetings import Auth, Challenge, Hello, Join, Joined, Ready
 from wire.readings import is_device_name, is_one_line, is_sensor_name, is_unit
 
 # A device that restarts every five minutes without ever reaching its collector fills this in a year.
 MAX_HELD_EPOCHS = 100_000
 MAX_REJECTED_EPOCHS = 16
+# Why a session ended that was none: another program connected, by mistake.
+NOT_A_DEVICE = "not_a_device"
 
 # An entry of MARKS takes no more than this in a frame.
 _MARK_BYTES = 64
 _MARKS_A_FRAME = MAX_FRAME_BYTES // _MARK_BYTES
 _HTTP = (b"GET ", b"HEAD", b"POST", b"PUT ", b"OPTI", b"DELE", b"CONN", b"PATC", b"TRAC")
-_TLS = b"\x16\x03"
 _HTTP_TEXT = b"This port takes readings from telegauge-device; it has no page.\n"
 _HTTP_ANSWER = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -75,16 +75,16 @@ class Dropped(NamedTuple):
 
 
 class Receiver(Conversation):
-    """Events it gives: `Hello`, `Describe`, `Hold`, `Gap`, `End`, `Result` and `OpenDatagrams` as
-    they came, `Arrived`, `Closed`, and `Dropped` for what came to nothing. One `Hold` has the
-    epochs of all its frames.
+    """Events it gives: `Hello`, `Join`, `Auth`, `Describe`, `Hold`, `Gap`, `End`, `Result` and
+    `OpenDatagrams` as they came, `Arrived`, `Closed`, and `Dropped` for what came to nothing. One
+    `Hold` has the epochs of all its frames.
     """
 
     def __init__(self, now_s: float) -> None:
         super().__init__(now_s)
         self._held: list[Held] = []
         self._rejected: dict[bytes, int] = {}
-        self._greeted = False
+        self._greeted = self._is_challenged = False
         self._heard_anything = False
 
     def receive(self, data: bytes, now_s: float) -> list[Event]:
@@ -94,13 +94,27 @@ class Receiver(Conversation):
             if data.startswith(_HTTP):
                 self._outgoing.append(_HTTP_ANSWER)
                 return [self._not_ours("speaks HTTP")]
-            if data.startswith(_TLS):
-                return [self._not_ours("speaks TLS")]
         return super().receive(data, now_s)
+
+    def challenge(self, nonce: bytes) -> None:
+        """Ask whoever said HELLO or JOIN for a proof; the event `Auth` answers."""
+        self._must_not_be_waiting()
+        self._is_challenged = True
+        self._send(Challenge(nonce))
+
+    def joined(self, device: str, key: bytes) -> None:
+        """Tell who has joined its name and key; its session comes later."""
+        self._must_not_be_waiting()
+        self._send(Joined(device, key))
+
+    def key(self, key: bytes) -> None:
+        """Give the device another key, which it uses from its next session on."""
+        self._must_be(State.OPEN)
+        self._send(Key(key))
 
     def ready(self, collector: str) -> None:
         """Let the device in."""
-        self._must_be(State.GREETING)
+        self._must_not_be_waiting()
         self._open()
         self._send(Ready(frames.VERSION, collector))
 
@@ -176,9 +190,12 @@ class Receiver(Conversation):
         return Dropped(place.epoch, place.seq, detail)
 
     def _take(self, kind: FrameType, body: Body) -> Event | None:
-        if isinstance(body, Hello) and not self._greeted:
+        if isinstance(body, Hello | Join) and not self._greeted:
             self._greeted = True
-            return self._take_hello(body)
+            return self._take_greeting(body)
+        if isinstance(body, Auth) and self._is_challenged:
+            self._is_challenged = False
+            return body
         if self.state is not State.OPEN:
             raise PeerError(f"{kind.name} at this point")
         match body:
@@ -216,9 +233,11 @@ class Receiver(Conversation):
         del self._rejected[gap.epoch]
         return gap
 
-    def _take_hello(self, hello: Hello) -> Event:
-        if not is_device_name(hello.device):
+    def _take_greeting(self, hello: Hello | Join) -> Event:
+        if isinstance(hello, Hello) and not is_device_name(hello.device):
             raise PeerError(f"{hello.device[:80]!r} cannot name a device")
+        if not is_one_line(hello.agent):
+            raise PeerError("an agent that holds control characters")
         if not hello.lowest_version <= frames.VERSION <= hello.highest_version:
             return self.bye(
                 ByeReason.UNSUPPORTED_VERSION,
@@ -228,9 +247,14 @@ class Receiver(Conversation):
             )
         return hello
 
+    def _must_not_be_waiting(self) -> None:
+        self._must_be(State.GREETING)
+        if not self._greeted or self._is_challenged:
+            raise LocalProtocolError("HELLO, JOIN or the proof that was asked for has yet to come")
+
     def _not_ours(self, what: str) -> Event:
         self.state = State.CLOSED
-        return Closed("not_a_device", f"the peer {what}")
+        return Closed(NOT_A_DEVICE, f"the peer {what}")
 
 
 def _is_possible(gap: Gap) -> bool:

@@ -1,7 +1,7 @@
 """The device's end of a session: says HELLO, then sends what the window has room for.
 
-    device    HELLO            DESCRIBE  HOLD         BATCH BATCH GAP ... END       BYE
-    collector        READY                     MARKS             ACK  ACK      ACK
+    device    HELLO  [AUTH]        DESCRIBE  HOLD         BATCH BATCH GAP ... END       BYE
+    collector  [CHALLENGE]  READY                  MARKS             ACK  ACK      ACK
 
 Its owner keeps what it sends until it is acknowledged; here nothing is kept but sizes. After READY
 it describes and holds; after MARKS it goes on behind each mark. The first epoch it holds is the
@@ -15,33 +15,34 @@ batch on counts as never sent. The owner puts a GAP in its place and goes on beh
 import re
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from wire import frames
 from wire.batches import Place
 from wire.bodies import (
-    MAX_TEXT,
     Ack,
-    Body,
     Command,
     DatagramKey,
     Describe,
     End,
     Gap,
     Held,
-    Hello,
     Hold,
+    Key,
     Mark,
     Marks,
     OpenDatagrams,
-    Ready,
     Reject,
     Report,
     Result,
 )
 from wire.conversation import Conversation, Event, State
 from wire.errors import LocalProtocolError, PeerError
-from wire.frames import MAX_FRAME_BYTES, FrameType
-from wire.readings import CONTROL_CHARACTERS
+from wire.fields import MAX_TEXT
+from wire.frames import MAX_FRAME_BYTES, Body, FrameType
+from wire.greetings import Auth, Challenge, Hello, Ready
+from wire.proofs import Exchange, auth_proof
+from wire.readings import CONTROL_CHARACTERS, is_one_line
 
 WINDOW_BYTES = 512 * 1024
 BACKLOG_BYTES = 64 * 1024
@@ -53,20 +54,34 @@ _END = 2**63  # stands behind every seq of its epoch
 _CONTROL = re.compile(f"[{CONTROL_CHARACTERS}]")
 
 
+class Prover(NamedTuple):
+    """What a device proves itself with: its key, a fresh nonce, and the certificate it has seen."""
+
+    key: bytes
+    nonce: bytes
+    fingerprint: bytes
+
+
 class Sender(Conversation):
-    """Events it gives: `Ready`, `Marks`, `Ack`, `Reject`, `Command`, `DatagramKey` and `Report`
-    as they came, and `Closed`. One `Marks` has the marks of all frames of an answer.
+    """Events it gives: `Ready`, `Marks`, `Ack`, `Reject`, `Command`, `DatagramKey`, `Report` and
+    `Key` as they came, and `Closed`. One `Marks` has the marks of all frames of an answer.
+
+    With a `prover` it says HELLO with its nonce, and READY may only follow its proof.
     """
 
-    def __init__(self, device: str, agent: str, now_s: float) -> None:
+    def __init__(self, device: str, agent: str, now_s: float, prover: Prover | None = None) -> None:
         super().__init__(now_s)
+        self._device = device
+        self._prover = prover
+        self._has_proven = False
         self.unacknowledged_bytes = 0
         self._waits_for_marks = False
         self._marks: list[Mark] = []
         self._present = b""
         self._spoken_of: set[bytes] = set()
         self._sent: dict[bytes, _Sent] = {}
-        self._send(Hello(device, frames.VERSION, frames.VERSION, agent))
+        nonce = prover.nonce if prover else None
+        self._send(Hello(device, frames.VERSION, frames.VERSION, agent, nonce))
 
     def describe(self, description: Describe) -> None:
         """Say what this device has; at start and at each change. Many sensors go in several frames."""
@@ -151,25 +166,35 @@ class Sender(Conversation):
         self._sent[epoch].add(seq, size_bytes)
         self.unacknowledged_bytes += size_bytes
 
-    def _take(self, kind: FrameType, body: Body) -> Event:
+    def _take(self, kind: FrameType, body: Body) -> Event | None:
         match body:
-            case Ready() if self.state is State.GREETING:
+            case Challenge() if self._prover and not self._has_proven:
+                self._prove(self._prover, body)
+                return None
+            case Ready() if self.state is State.GREETING and self._has_proven is bool(self._prover):
                 return self._take_ready(body)
             case Marks() if self._waits_for_marks:
                 return self._gather(body)
             case Ack() if body.epoch in self._spoken_of:
                 self._forget(body)
                 return body
-            case Reject() if body.epoch in self._sent:
+            case Reject() if body.epoch in self._sent and is_one_line(body.detail):
                 self._take_back(body)
                 return body
-            case Command() | DatagramKey() | Report() if self.state is State.OPEN:
+            case Command() | DatagramKey() | Report() | Key() if self.state is State.OPEN:
                 return body
         raise PeerError(f"{kind.name} at this point")
+
+    def _prove(self, prover: Prover, challenge: Challenge) -> None:
+        self._has_proven = True
+        exchange = Exchange(prover.nonce, challenge.nonce, prover.fingerprint)
+        self._send(Auth(auth_proof(prover.key, exchange, self._device)))
 
     def _take_ready(self, ready: Ready) -> Event:
         if ready.version != frames.VERSION:
             raise PeerError(f"READY of version {ready.version}, offered: {frames.VERSION}")
+        if not is_one_line(ready.collector):
+            raise PeerError("a collector that holds control characters")
         self._open()
         return ready
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from service import folders
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collector.store import Reader
 
 PROGRAM = "telegauge-collector"
+_ANSWER_WITHIN_S = 20.0
+_T = TypeVar("_T")
 
 
 def config_file(options: argparse.Namespace) -> Path:
@@ -28,10 +30,10 @@ def settings_of(options: argparse.Namespace) -> "CollectorSettings":
     Raises:
         ConfigError: with every problem of it.
     """
-    from collector.settings import CollectorSettings, problems
+    from collector.settings import CollectorSettings
     from config import load
 
-    return load(config_file(options), CollectorSettings, problems)
+    return load(config_file(options), CollectorSettings)
 
 
 def store_file(settings: "CollectorSettings") -> Path:
@@ -40,6 +42,29 @@ def store_file(settings: "CollectorSettings") -> Path:
 
     folder = settings.store.folder
     return (Path(folder) if folder else folders.state_folder(PROGRAM)) / FILE_NAME
+
+
+def ask_or_open(
+    settings: "CollectorSettings", kind: type[_T], name: str, /, **arguments: Any
+) -> _T:
+    """Ask the running collector about its members; where none runs, do it in its place.
+
+    Raises:
+        ControlError: it does not answer, or says no.
+        CollectorError: where none runs, it cannot be done.
+    """
+    from service import control
+
+    socket = folders.runtime_folder(PROGRAM) / "control"
+    try:
+        return control.ask_for(kind, socket, name, _ANSWER_WITHIN_S, **arguments)
+    except control.NotRunning:
+        from collector.offline import do_offline
+
+        answer = do_offline(
+            settings, store_file(settings), folders.state_folder(PROGRAM), name, arguments
+        )
+        return cast(_T, answer)
 
 
 @contextmanager

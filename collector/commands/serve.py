@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from collector.commands import PROGRAM, settings_of, store_file
 from service import folders
 
+# 1024 sessions, those at the door, and the store.
+_FILES = 4096
 HELP = "accept devices and store their readings, until stopped"
 
 
@@ -23,12 +25,22 @@ def run(options: argparse.Namespace) -> int:
     from service import logs
 
     runtime_folder, file = folders.runtime_folder(PROGRAM), store_file(settings)
+    state_folder = folders.state_folder(PROGRAM)
 
     async def main() -> bool:
-        return await Collector(settings, file, runtime_folder).run()
+        return await Collector(settings, file, runtime_folder, state_folder).run()
 
+    _allow_many_files()
     with ExitStack() as stack:
-        for folder in {runtime_folder, file.parent}:
+        for folder in {runtime_folder, file.parent, state_folder}:
             stack.enter_context(folders.owned(folder))
         logs.configure(settings.logs)
         return 0 if asyncio.run(main()) else 1
+
+
+def _allow_many_files() -> None:
+    """Make room for the sessions: by hand a program may open 1024 files, which are too few."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _FILES)), hard))

@@ -49,6 +49,14 @@ def _lines(status: "Status", zone: tzinfo) -> Iterator[str]:
     if status.running:
         yield f"running for {status.uptime_s:.0f} s, listening on {status.listen}"
         yield f"{status.sessions} sessions, {status.pending_bytes} bytes wait for the store"
+        if status.turned_away:
+            yield f"{status.turned_away} connections of strangers were turned away at the door"
+        if status.dropped_datagrams:
+            drops = status.dropped_datagrams.items()
+            reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(drops))
+            yield f"datagrams dropped: {reasons}"
+        if status.kernel_drops:
+            yield f"{status.kernel_drops} datagrams dropped by the kernel: it had no room for them"
     else:
         yield from ("the collector is not running", "what follows is from the store")
     yield f"store {status.store}, {_size(status.store_bytes)}"

@@ -5,8 +5,8 @@ Everything else in this package is behind them.
 """
 
 from collector.errors import StoreError
-from collector.store.reader import BatchRow, DeviceRow, Reader, SeriesRow
-from collector.store.requests import Holding, Rejected, Stored
+from collector.store.reader import BatchRow, DeviceRow, Reader, SeriesRow, devices_of
+from collector.store.requests import Holding, Rejected, Revoked, Stored
 from collector.store.writer import Writer
 
 __all__ = [
@@ -15,8 +15,10 @@ __all__ = [
     "Holding",
     "Reader",
     "Rejected",
+    "Revoked",
     "SeriesRow",
     "StoreError",
     "Stored",
     "Writer",
+    "devices_of",
 ]

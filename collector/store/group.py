@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from collector.store.requests import Rejected, Stored
+from collector.store.requests import Rejected, Revoked, Stored
 from collector.store.transaction import Transaction
 from wire.receiver import Arrived
 
@@ -44,9 +44,15 @@ class GroupCommit:
     """Commits groups of requests, in the thread that owns the database.
 
     `commits` counts transactions, `busy_since_s` (time.monotonic) is when the present one began.
+
+    Args:
+        is_revoked: whether nothing more of a device may be stored; asked within the transaction.
     """
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, is_revoked: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self._is_revoked = is_revoked
         self.commits = 0
         self.busy_since_s: float | None = None
         self._transaction = Transaction(database)
@@ -77,12 +83,17 @@ class GroupCommit:
     def _commit(self, group: Sequence[Request]) -> list[Any]:
         self.busy_since_s = time.monotonic()
         self._begin()
-        answers = [request.apply(self._transaction, request.batches) for request in group]
+        answers = [self._answer(request) for request in group]
         self._transaction.commit()
         self.commits += 1
         return answers
 
-    def _salvage(self, request: Request) -> Stored:
+    def _answer(self, request: Request) -> Any:
+        if self._is_revoked(request.device):
+            return Revoked()
+        return request.apply(self._transaction, request.batches)
+
+    def _salvage(self, request: Request) -> Stored | Revoked:
         """Store what can be of the batches of a request."""
         marks: dict[bytes, int] = {}
         holes: list[bytes] = []
@@ -103,6 +114,8 @@ class GroupCommit:
                     half = len(part) // 2
                     parts += [part[half:], part[:half]]
                 continue
+            if isinstance(stored, Revoked):
+                return stored
             marks |= stored.marks
             holes += [] if stored.hole is None else [stored.hole]
         return Stored(marks, holes[0] if holes else None, rejected)

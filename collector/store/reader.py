@@ -4,11 +4,13 @@ It works while a collector writes and while none runs. It gives rows; what they 
 collector.query to say.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
+from collector.errors import StoreError
 from collector.store.database import open_for_reading
 from wire.readings import series_name
 
@@ -203,3 +205,17 @@ class Reader:
         """Return the id of the newest row, 0 where there is none."""
         (row_id,) = self._database.execute("SELECT max(id) FROM batch").fetchone()
         return row_id or 0
+
+
+def devices_of(path: Path) -> list[DeviceRow]:
+    """Return the devices of a store; none of one that is in trouble, which others say."""
+    try:
+        reader = Reader(path)
+    except StoreError:
+        return []
+    try:
+        return reader.devices()
+    except sqlite3.Error:
+        return []
+    finally:
+        reader.close()

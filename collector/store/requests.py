@@ -24,6 +24,10 @@ class Rejected(NamedTuple):
     detail: str
 
 
+class Revoked:
+    """The answer to whatever was asked for a device that was revoked: nothing of it was done."""
+
+
 class Stored(NamedTuple):
     """What came of batches: the marks of their epochs.
 

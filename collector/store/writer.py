@@ -14,7 +14,12 @@ from typing import Any, NamedTuple
 
 from collector.store.group import GroupCommit, Request
 from collector.store.requests import Holding, Stored
-from wire.bodies import Describe, End, Gap, OpenDatagrams
+from wire.bodies import (
+    Describe,
+    End,
+    Gap,
+    OpenDatagrams,
+)
 from wire.receiver import Arrived
 
 # What a request that brings no batch counts as waiting: descriptions can be long, and are rare.
@@ -38,6 +43,8 @@ class Writer:
         call_soon: runs a function on the event loop, from any thread.
         delivered: told after every group, on the event loop, when its requests were answered.
         failed: told once, on the event loop, when the store cannot be written any more.
+        is_revoked: whether nothing more of a device may be stored; what it asks for is answered by
+            `Revoked` then. The writer's thread asks, before each commit.
     """
 
     def __init__(
@@ -46,10 +53,11 @@ class Writer:
         call_soon: Callable[..., object],
         delivered: Callable[[], None],
         failed: Callable[[Exception], None],
+        is_revoked: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.pending_bytes = 0
         self._database = database
-        self._group = GroupCommit(database)
+        self._group = GroupCommit(database, is_revoked)
         self._call_soon = call_soon
         self._delivered = delivered
         self._failed = failed
@@ -106,7 +114,7 @@ class Writer:
         self._ask(Request(device, lambda group, _: group.open_datagrams(device, wish)), done)
 
     def store_datagrams(
-        self, device: str, epoch: bytes, batches: Sequence[Arrived], done: Callable[[None], None]
+        self, device: str, epoch: bytes, batches: Sequence[Arrived], done: Callable[[object], None]
     ) -> None:
         """Commit batches of a datagram epoch; no seq may come here twice, in any order they may."""
         request = Request(
@@ -115,7 +123,11 @@ class Writer:
             batches,
             in_order=False,
         )
-        self._ask(request, lambda _: done(None), _size_bytes(batches))
+        self._ask(request, done, _size_bytes(batches))
+
+    def catch_up(self, done: Callable[[object], None]) -> None:
+        """Call `done` when all that was asked before is committed, or refused."""
+        self._ask(Request("", lambda _group, _part: None), done)
 
     def _ask(
         self, request: Request, done: Callable[[Any], None], size_bytes: int = REQUEST_BYTES

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from device.commands import runtime_folder, settings_of
+from device.commands import credentials, runtime_folder, settings_of
 from service import control, table
 from service.cli import UsageError, add_json, to_json
 from wire.readings import in_words
@@ -54,14 +54,14 @@ def _read_here(settings: "DeviceSettings", name: str | None) -> "list[ReadResult
 
     from device.agent import build_sensors, close_sensors
     from device.answers import read_now
-    from device.settings import default_device_name
+    from device.contact import contact_of
     from service import logs
 
     logs.configure(logs.LogSettings(level="error"))  # the table says what failed
 
     async def read() -> "list[ReadResult]":
         sensors = build_sensors(settings)
-        device = settings.name or default_device_name(socket.gethostname())
+        device = contact_of(settings, credentials(), socket.gethostname()).device
         try:
             return await read_now(device, sensors, name)
         except LookupError as error:

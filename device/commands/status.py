@@ -31,11 +31,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _lines(status: "Status") -> list[str]:
+    how = " over TLS" if status.is_joined else ""
     why = f" ({status.last_end})" if status.last_end else ""
     soon = f", next try in {status.next_try_s:.0f} s" if status.next_try_s is not None else ""
     return [
         f"{status.device}: running for {_long(status.uptime_s)}",
-        f"link {status.link} to {status.collector}{why}{soon}",
+        f"link {status.link} to {status.collector}{how}{why}{soon}",
         _readings(status),
         *_datagram_lines(status.datagrams),
         *_spool_lines(status.spool),
@@ -105,8 +106,8 @@ def _troubles(spool: "SpoolStatus") -> list[str]:
         )
     if spool.others_epochs:
         lines.append(
-            f"! readings of {spool.others_epochs} earlier runs were begun to be sent under another "
-            "`name:`; they are kept, and sent once it is that again"
+            f"! readings of {spool.others_epochs} epochs were begun to be sent under another name or "
+            "to another collector; they are kept, and sent once this device is that there again"
         )
     return lines
 

@@ -6,7 +6,12 @@ Pure: it knows neither files nor clocks.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from device.spool.records import EpochFacts
-from wire.bodies import EndReason, GapReason, Held, Moment
+from wire.bodies import (
+    EndReason,
+    GapReason,
+    Held,
+    Moment,
+)
 
 
 class Epochs:
@@ -54,6 +59,10 @@ class Epochs:
         """Return those to offer under a name, the present one first; the others oldest first."""
         offered = [each for each in self if not each.is_over and each.owner in (None, owner)]
         return sorted(offered, key=lambda each: each is not self.present)
+
+    def offered_to(self, owner: str) -> list[EpochFacts]:
+        """Return those that were offered under a name, and of which something is still to be said."""
+        return [each for each in self if not each.is_over and each.owner == owner]
 
     def of_others(self, owner: str) -> list[EpochFacts]:
         """Return those that were offered under another name: they are kept, and not offered."""

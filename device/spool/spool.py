@@ -111,14 +111,16 @@ class Spool:
     def _next(self) -> EpochFacts:
         return self.epochs.begin(self._new_id(), self.now(), self.plan.is_durable)
 
-    async def roll_if_long(self) -> None:
-        """Begin another epoch where so much of this one waits that live readings would wait too."""
-        facts = self._present
-        waiting_bytes = (facts.last_seq - facts.mark) * self.intake.mean_bytes
-        on_card = self.mover is not None and self.mover.has(facts, facts.mark + 1)
-        if waiting_bytes > _ROLL_FROM_BYTES or (on_card and self.mover and self.mover.card.error):
+    async def roll_if_due(self, owner: str) -> None:
+        """Begin another epoch where live readings would wait too long, or this one is another's."""
+        if self._present.owner not in (None, owner) or self._is_long(self._present):
             with self.intake.watched():
                 await self.begin()
+
+    def _is_long(self, facts: EpochFacts) -> bool:
+        waiting_bytes = (facts.last_seq - facts.mark) * self.intake.mean_bytes
+        on_card = self.mover and self.mover.has(facts, facts.mark + 1) and self.mover.card.error
+        return waiting_bytes > _ROLL_FROM_BYTES or bool(on_card)
 
     async def held(self, owner: str) -> list[Held]:
         """Say what is held for a collector that knows this device as `owner`, the present first.

@@ -1,5 +1,8 @@
 """wire/PROTOCOL.md: every example decodes, with nothing of ours, to what it says."""
 
+import base64
+import hashlib
+import hmac
 import json
 import re
 import struct
@@ -16,9 +19,11 @@ from wire import (
     conversation,
     datagrams,
     frames,
+    proofs,
     readings,
     receiver,
     sender,
+    tokens,
 )
 
 TEXT = (Path(__file__).parents[2] / "wire" / "PROTOCOL.md").read_text()
@@ -28,6 +33,10 @@ HEX = {
 }
 JSON = {name: json.loads(body) for name, body in re.findall(r"```json (\w+)\n(.*?)```", TEXT, re.S)}
 DATAGRAM = HEX.pop("DATAGRAM")
+PROOFS = {
+    name: bytes.fromhex(each) for name, each in JSON.pop("PROOFS").items() if name != "device"
+}
+(TOKEN,) = re.findall(r"^```token\n(.*)\n```", TEXT, re.M)
 TYPES = {name: int(kind) for kind, name in re.findall(r"^\| (\d+) \| (\w+) \|", TEXT, re.M)}
 TYPES |= {"PING": 16, "PONG": 17}
 
@@ -102,6 +111,65 @@ def test_batch_example() -> None:
     assert columns[1][3] == bytes([0, 130])
 
 
+def test_proof_of_a_key_by_its_formula() -> None:
+    """Plain HMAC gives the proof, from what the frames of the examples carry; our code the same."""
+    hello, challenge = JSON["HELLO"], JSON["CHALLENGE"]
+    exchange = bytes.fromhex(hello["nonce"] + challenge["nonce"]) + PROOFS["fingerprint"]
+    key = bytes.fromhex(JSON["JOINED"]["key"])
+    text = b"telegauge auth 1\x00" + exchange + hello["device"].encode()
+    proof = hmac.new(key, text, hashlib.sha256).digest()
+    assert (key, proof) == (PROOFS["key"], PROOFS["auth_proof"])
+    assert proof.hex() == JSON["AUTH"]["proof"]
+    assert proof == proofs.auth_proof(key, its_exchange(), hello["device"])
+
+
+def test_proof_of_a_token_by_its_formula() -> None:
+    """Step by step, as the page says, each step with its number; our code the same."""
+    secret = PROOFS["secret"]
+    token_key = hmac.new(secret, b"telegauge token 1", hashlib.sha256).digest()
+    stored_key = hashlib.sha256(token_key).digest()
+    invitation = hashlib.sha256(stored_key).digest()[:8]
+    text = b"telegauge join 1\x00" + b"".join(its_exchange())
+    signature = hmac.new(stored_key, text, hashlib.sha256).digest()
+    proof = bytes(one ^ other for one, other in zip(token_key, signature, strict=True))
+    found = {
+        "token_key": token_key,
+        "stored_key": stored_key,
+        "invitation": invitation,
+        "signature": signature,
+        "join_proof": proof,
+    }
+    assert {name: PROOFS[name] for name in found} == found
+    assert invitation.hex() == JSON["JOIN"]["invitation"]
+    assert proof == proofs.join_proof(secret, its_exchange())
+    assert proofs.verifier_of(secret) == (stored_key,)
+
+
+def its_exchange() -> proofs.Exchange:
+    """What the proofs of the page are made over; HELLO and JOIN have the same nonce."""
+    exchange = proofs.Exchange(
+        PROOFS["device_nonce"], PROOFS["collector_nonce"], PROOFS["fingerprint"]
+    )
+    for name in ("HELLO", "JOIN"):
+        assert JSON[name]["nonce"] == exchange.device_nonce.hex()
+    return exchange
+
+
+def test_token_example() -> None:
+    """Read by the offsets of the table, it holds what the text says; our code reads the same."""
+    letters = TOKEN.removeprefix("tg1-")
+    data = base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4))
+    assert (data[:32], data[32:48]) == (PROOFS["fingerprint"], PROOFS["secret"])
+    addresses, rest = [], data[48:-4]
+    while rest:
+        host, port = struct.unpack_from(f"<{rest[0]}sH", rest, 1)
+        addresses.append((host.decode(), port))
+        rest = rest[3 + len(host) :]
+    assert addresses == [("192.168.1.10", 8888), ("collector.local", 8888)]
+    assert zlib.crc32(data[:-4]) == struct.unpack("<I", data[-4:])[0]
+    assert tokens.decode_token(TOKEN) == (data[:32], data[32:48], tuple(addresses))
+
+
 def test_every_field_of_a_frame_is_in_its_table() -> None:
     """Also those that may be left out, which are marked as such."""
     for kind, body in frames.BODIES.items():
@@ -143,8 +211,13 @@ def test_numbers_of_the_text_are_those_of_the_code() -> None:
     assert f"hold {receiver.MAX_HELD_EPOCHS} epochs in all" in FLOWING
     assert f"more than {receiver.MAX_REJECTED_EPOCHS} epochs may wait for such a GAP" in FLOWING
     assert f"readings in it, 1 to {batches.MAX_READINGS}" in FLOWING
+    assert f"READY or JOINED comes within {conversation.GREETING_S:.0f} s of connecting" in FLOWING
     assert f"at least every {conversation.PING_AFTER_S:.0f} s" in FLOWING
-    assert f"After {conversation.SILENCE_S:.0f} s without" in FLOWING
+    assert (
+        f"After {conversation.SILENCE_S:.0f} s without a whole frame, "
+        f"or {conversation.FRAME_S:.0f} s after a frame began" in FLOWING
+    )
+    assert f"1 to {tokens.MAX_ADDRESSES} addresses" in FLOWING
     assert f"at the latest {session.ALIVE_WITHIN_S:.0f} s later, BYE `replaced`" in FLOWING
     assert "At the third time within ten minutes" in FLOWING
     assert (replacements.REPLACEMENTS, replacements.WITHIN_S) == (3, 600)

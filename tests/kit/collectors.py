@@ -9,15 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from collector.admission import Admission
 from collector.backup import back_up
 from collector.datagrams import Datagrams
-from collector.server import Server
+from collector.entrance import Caller
+from collector.services import Services
 from collector.session import Session
 from collector.sessions import Sessions
 from collector.space import FreeSpace
 from collector.store import Writer
 from collector.store.database import FILE_NAME, open_for_writing
-from config.addresses import Address
+from collector.trust import Trust
 from kit.fakenet import Rest
 from kit.worlds import Mortal, World
 
@@ -81,6 +83,8 @@ class Collector(Mortal):
     def __init__(self, world: World, folder: Path) -> None:
         super().__init__(world, folder)
         self.refused: set[tuple[bytes, int]] = set()
+        self.trust = Trust(world.folder / "trust.db")  # nobody is ever invited here
+        world.at_end(self.trust.close)
         self.rest = Rest()
         self.writer: PlayedWriter
 
@@ -102,11 +106,17 @@ class Collector(Mortal):
         space = FreeSpace(self.folder, 0, loop.time)
         datagrams = Datagrams(self.writer.store_datagrams, space.is_low)
         self._sessions = sessions
-        self._server = Server(
-            Address("127.0.0.1", 8888),
-            lambda: Session(self.writer, sessions, "test", space, datagrams),
+        admission = Admission(trusts_loopback=True)
+        services = Services(
+            self.writer, sessions, "test", space, datagrams, self.trust, admission, True
         )
-        await self._server.start()
+
+        def session() -> Session:
+            place = admission.arrive("127.0.0.1", loop.time())
+            assert place is not None, "nobody knocks that often here"
+            return Session(services, Caller("127.0.0.1", 1, True, None, place, loop.time()))
+
+        self._listener = await loop.create_server(session)
         self._hear(datagrams)
 
     def _hear(self, datagrams: Datagrams) -> None:
@@ -127,7 +137,7 @@ class Collector(Mortal):
             self.program = None
 
     async def _stop(self) -> None:
-        await self._server.close()
+        self._listener.close()
         for session in self._sessions:
             session.stop()
         self._datagrams.stop()

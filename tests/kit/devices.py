@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from config.addresses import Address
 from device.backoff import Backoff
+from device.contact import Contact
 from device.datagram_epochs import DatagramEpochs
 from device.link import Link
 from device.settings import SpoolPolicy, SpoolSettings, Transport
@@ -175,7 +176,7 @@ class Pi(Mortal):
                 settings, self.runtime, self.state, self.moment, self.world.new_id
             )
         self.link = Link(
-            _COLLECTOR, self.device, "test", self.spool, lambda: Describe([]), no_command,
+            Contact(self.device, (_COLLECTOR,)), "test", self.spool, lambda: Describe([]), no_command,
             Backoff(lambda: _IMPATIENCE),
         )  # fmt: skip
         if self.transport == "udp":

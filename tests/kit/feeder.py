@@ -15,11 +15,23 @@ from contextlib import closing
 from pathlib import Path
 
 from collector.store.database import FILE_NAME, open_for_reading
+from device.contact import Contact
+from device.credentials import Credentials
+from kit.keys import let_in
 from kit.wireworks import BOOT, CLOCK, MOMENT
+from service import tls
 from wire.batches import Place, seal, split
 from wire.blocks import OpenBody, Point
-from wire.bodies import Ack, ChannelDescription, Describe, Held, Marks, Ready, SensorDescription
+from wire.bodies import (
+    Ack,
+    ChannelDescription,
+    Describe,
+    Held,
+    Marks,
+    SensorDescription,
+)
 from wire.conversation import Closed, Event, State
+from wire.greetings import Ready
 from wire.sender import Sender
 
 # How many readings the batches have in turn.
@@ -48,9 +60,11 @@ class Feeder:
         sent: the highest seq that was ever sent.
         marks: what MARKS said at the start of each session.
         farewells: why sessions ended, where the collector or this end said so.
+        credentials: with these it comes over TLS, and proves its key.
     """
 
-    def __init__(self, name: str, ahead: int = 10) -> None:
+    def __init__(self, name: str, ahead: int = 10, credentials: Credentials | None = None) -> None:
+        self.credentials = credentials
         self.name = name
         self.ahead = ahead
         self.epoch = hashlib.sha256(name.encode()).digest()[:16]
@@ -63,14 +77,18 @@ class Feeder:
     def feed(self, port: int, enough: Callable[[], bool]) -> None:
         """Hold one session, until it ends or it is enough."""
         try:
-            with socket.create_connection(("127.0.0.1", port), 10) as connection:
-                connection.settimeout(_LOOK_EVERY_S)
-                self._session(connection, enough)
+            with socket.create_connection(("127.0.0.1", port), 10) as plain:
+                if self.credentials is None:
+                    self._session(plain, enough)
+                    return
+                with tls.client_context().wrap_socket(plain) as secured:
+                    self._session(secured, enough)
         except OSError:
             return  # it was cut, or nobody listens
 
     def _session(self, connection: socket.socket, enough: Callable[[], bool]) -> None:
-        sender = Sender(self.name, "feeder", time.monotonic())
+        prover = Contact(self.name, (), self.credentials).prover()
+        sender = Sender(self.name, "feeder", time.monotonic(), prover)
         while sender.state is not State.CLOSED and not enough():
             connection.settimeout(_SEND_WITHIN_S)
             connection.sendall(b"".join(sender.outgoing(time.monotonic())))
@@ -109,6 +127,12 @@ class Feeder:
             sender.batch(Place(self.epoch, self._next, 0), sealed)
             self.sent = max(self.sent, self._next)
             self._next += 1
+
+
+def fed_over_tls(state: Path, port: int, devices: int) -> list[Feeder]:
+    """Return devices that were let in at a collector which does not run, and come with their keys."""
+    names = [f"pi-{number}" for number in range(devices)]
+    return [Feeder(name, credentials=let_in(state, name, port)) for name in names]
 
 
 def feed_all(

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from config.addresses import Address
 from device.backoff import Backoff
+from device.contact import Contact
 from device.feed import Feed
 from device.link import Link
 from device.link_stream import LinkStream
@@ -19,7 +20,13 @@ from kit.scripted import ScriptedCollector, scripted_collector
 from kit.waiting import WITHIN_S, until
 from kit.wireworks import MOMENT
 from wire.blocks import Point
-from wire.bodies import Command, Describe, Moment, Result, SensorDescription
+from wire.bodies import (
+    Command,
+    Describe,
+    Moment,
+    Result,
+    SensorDescription,
+)
 from wire.receiver import Arrived
 
 DEVICE = "greenhouse"
@@ -50,8 +57,7 @@ class Rig:
         self.spool = spool
         self.description = Describe([SensorDescription("air", "host", 1.0, [])], "Greenhouse")
         self.link = Link(
-            Address("127.0.0.1", port),
-            device,
+            Contact(device, (Address("127.0.0.1", port),)),
             AGENT,
             spool,
             lambda: self.description,

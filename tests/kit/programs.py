@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kit.lan import Host
 from kit.waiting import wait_until
 from service import control
 
@@ -42,6 +43,7 @@ class Program:
         prefix: what stands before the command, such as `disks.strace_inject(...)`. What it starts
             must have its process id; may be changed likewise.
         state, runtime: its folders, where they are not to lie under `folder`.
+        host: on which of `kit.lan` it and its commands run; None: here.
 
     Attributes:
         ends_ns: when it was stopped, killed or found dead, each time (CLOCK_BOOTTIME): what the
@@ -60,6 +62,7 @@ class Program:
         prefix: Sequence[str] = (),
         state: Path | None = None,
         runtime: Path | None = None,
+        host: Host | None = None,
     ) -> None:
         self.folder = folder
         self.state, self.runtime = state or folder / "state", runtime or folder / "run"
@@ -77,7 +80,7 @@ class Program:
         self.prefix = list(prefix)
         self.ends_ns: list[int] = []
         self.exit_code: int | None = None
-        self._command = [sys.executable, "-m", package]
+        self._command = [*(host.prefix if host else ()), sys.executable, "-m", package]
         self._verb = verb
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -174,10 +177,20 @@ class Program:
 
 
 def collector(
-    folder: Path, port: int, more: str = "", min_free: str = "1MiB", **where: Any
+    folder: Path,
+    port: int,
+    more: str = "",
+    min_free: str = "1MiB",
+    *,
+    plain: bool = True,
+    **where: Any,
 ) -> Program:
-    """A collector on a port of its own; `more` is YAML, `where` is for Program."""
-    config = f"devices:\n  listen: 127.0.0.1:{port}\nstore:\n  min_free: {min_free}\n{more}"
+    """A collector on a port of its own; `more` is YAML, `where` is for Program.
+
+    Without `plain` it takes TLS and keys alone, also from this machine.
+    """
+    devices = f"devices:\n  listen: 127.0.0.1:{port}\n  plain_on_loopback: {str(plain).lower()}\n"
+    config = f"{devices}store:\n  min_free: {min_free}\n{more}"
     return Program("collector", "serve", folder, config, **where)
 
 

@@ -25,13 +25,13 @@ class Faults(NamedTuple):
 
 
 class Relay:
-    """Forwards what comes to 127.0.0.1:`port` to `target_port`.
+    """Forwards what comes to 127.0.0.1:`port`, the system's choice where it is 0, to `target_port`.
 
     `seen` counts what came, `forwarded` what went on, doubles and all; `dropped` is what did not,
     `passed` each that did or will, once.
     """
 
-    def __init__(self, target_port: int, seed: int, faults: Faults) -> None:
+    def __init__(self, target_port: int, seed: int, faults: Faults, port: int = 0) -> None:
         self.seen = 0
         self.forwarded = 0
         self.dropped: list[bytes] = []
@@ -43,7 +43,7 @@ class Relay:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
         self._socket.settimeout(_LOOK_EVERY_S)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind(("127.0.0.1", port))
         self.port = self._socket.getsockname()[1]
         self._target = ("127.0.0.1", target_port)
         self._stop = threading.Event()

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from device import credentials
 from kit import oracle, programs
+from kit.keys import let_in
 from kit.waiting import wait_until
 
 SENSOR = "count"
@@ -28,7 +30,10 @@ def ballast(name: str, channels: int, ledger: Path | None = None) -> str:
 
 
 class Rig:
-    """The two programs on folders of their own; `more` is YAML of the device, `others` of sensors."""
+    """The two programs on folders of their own; `more` is YAML of the device, `others` of sensors.
+
+    With `tls` the collector takes nothing else, and the device was let in.
+    """
 
     def __init__(
         self,
@@ -37,15 +42,19 @@ class Rig:
         more: str = "",
         transport: str = "tcp",
         others: str = "",
+        tls: bool = False,
     ) -> None:
         self.port = programs.free_port()
         self.ledger = folder / "ledger"
         self.ledger.touch()
-        self.collector = programs.collector(folder / "collector", self.port)
+        self.collector = programs.collector(folder / "collector", self.port, plain=not tls)
+        self._is_tls = tls
         self._sensors = _SENSORS.format(channels=channels, ledger=self.ledger) + others
         self._folder = folder
         self._more = f"  transport: {transport}\n{more}"
         self.send_through(self.port)
+        if tls:
+            credentials.store(self.device.state, let_in(self.collector.state, "pi", self.port))
 
     def send_through(self, port: int) -> None:
         """Let the agent connect to another port than the collector's."""
@@ -55,6 +64,9 @@ class Rig:
         """Start both."""
         self.collector.start()
         self.device.start()
+        if self._is_tls:
+            wait_until(lambda: "session_started" in self.collector.said(), 60)
+            assert "tls=true" in self.collector.said()
 
     def wait_for_reads(self, more: int) -> None:
         """Wait until the sensor has given some more."""

@@ -11,8 +11,18 @@ from typing import TypeVar, cast
 
 from kit.waiting import until
 from wire import frames
-from wire.bodies import Ack, Body, Bye, End, Gap, Hello, Hold, Mark, Marks
+from wire.bodies import (
+    Ack,
+    Bye,
+    End,
+    Gap,
+    Hold,
+    Mark,
+    Marks,
+)
 from wire.conversation import Event, State
+from wire.frames import Body
+from wire.greetings import Hello
 from wire.receiver import Arrived, Receiver
 
 _T = TypeVar("_T")

@@ -15,7 +15,13 @@ from kit.waiting import WITHIN_S
 from kit.wireworks import BOOT, CLOCK, EPOCH
 from wire.batches import ClockPair, Place, open_header, seal
 from wire.blocks import OpenBody, Point
-from wire.bodies import ChannelDescription, Describe, Held, Moment, SensorDescription
+from wire.bodies import (
+    ChannelDescription,
+    Describe,
+    Held,
+    Moment,
+    SensorDescription,
+)
 from wire.receiver import Arrived
 
 SECOND_NS = 10**9
@@ -155,7 +161,10 @@ def open_reader(path: Path) -> Iterator[Reader]:
 
 
 class WriterRig:
-    """A writer with its own thread; the test's thread plays the event loop."""
+    """A writer with its own thread; the test's thread plays the event loop.
+
+    `revoked` are the devices of which nothing more may be stored.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -163,7 +172,14 @@ class WriterRig:
         self.deliveries = 0
         self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self.database = open_for_writing(path)
-        self.writer = Writer(self.database, self._call_soon, self._delivered, self.failures.append)
+        self.revoked: set[str] = set()
+        self.writer = Writer(
+            self.database,
+            self._call_soon,
+            self._delivered,
+            self.failures.append,
+            self.revoked.__contains__,
+        )
 
     def run_until(self, condition: Callable[[], object], timeout_s: float = WITHIN_S) -> None:
         """Run what the writer hands to the loop, until a condition holds."""

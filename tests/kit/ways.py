@@ -14,13 +14,20 @@ from collector.store import Reader
 from collector.times import END_OF_TIME_NS
 from config.addresses import Address
 from device.backoff import Backoff
+from device.contact import Contact
 from device.link import Link
 from device.settings import SpoolSettings
 from device.spool import Spool, open_spool
+from kit.keys import joined
 from kit.servers import ServerRig, server_rig
 from kit.waiting import until
 from wire.blocks import Point
-from wire.bodies import Command, Describe, Moment, Result
+from wire.bodies import (
+    Command,
+    Describe,
+    Moment,
+    Result,
+)
 
 BOOT = bytes(range(16))
 SENSOR = "count"
@@ -37,14 +44,20 @@ async def no_command(command: Command) -> Result:
 
 
 class Way:
-    """A device that sends numbered readings to a collector; `given` is what its spool accepted."""
+    """A device that sends numbered readings to a collector; `given` is what its spool accepted.
 
-    def __init__(self, spool: Spool, server: ServerRig, port: int) -> None:
+    With `tls` it was let in, and comes with its key.
+    """
+
+    def __init__(self, spool: Spool, server: ServerRig, port: int, tls: bool = False) -> None:
+        found = None
+        if tls:
+            found = joined(server.trust, server.certificate.fingerprint, "pi", port)
         self.spool = spool
         self.server = server
         self.given: list[float] = []
         self.link = Link(
-            Address("127.0.0.1", port), "pi", "test", spool, lambda: Describe([]), no_command,
+            Contact("pi", (Address("127.0.0.1", port),), found), "test", spool, lambda: Describe([]), no_command,
             Backoff(lambda: 0.0),
         )  # fmt: skip
 

@@ -41,6 +41,10 @@ class World:
         self.loop.close()
         shutil.rmtree(self.folder)
 
+    def at_end(self, close: Callable[[], object]) -> None:
+        """Let something be closed with this world."""
+        self._closing.callback(close)
+
     def now_ns(self) -> int:
         """This moment, UTC."""
         return _BEGAN_NS + round(self.loop.time() * 10**9)

@@ -21,6 +21,7 @@ def asked(file: Path, *names: str) -> Status:
     async def main() -> Status:
         async with server_rig(file) as rig:
             answers = answers_of(rig)
+            rig.admission.turned_away, rig.admission.evicted = 2, 3
             for name in names:
                 device = await rig.device(name)
                 device.send_batches(batch(1))
@@ -32,7 +33,7 @@ def asked(file: Path, *names: str) -> Status:
 
 def answers_of(rig: ServerRig) -> Answers:
     """What answers for the parts of a rig."""
-    return Answers(rig.sessions, rig.writer, rig.server, rig.file, rig.space)
+    return Answers(rig.services, rig.server, rig.file)
 
 
 def test_status_of_a_running_collector(tmp_path: Path) -> None:
@@ -42,6 +43,7 @@ def test_status_of_a_running_collector(tmp_path: Path) -> None:
     status = asked(file, "greenhouse", "attic")
     assert (status.running, status.store, status.sessions) == (True, str(file), 2)
     assert (status.pending_bytes, status.listen) == (0, "127.0.0.1:0")
+    assert status.turned_away == 5
     assert status.store_bytes > 0
     assert status.uptime_s is not None
     assert status.commits is not None

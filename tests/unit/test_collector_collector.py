@@ -12,18 +12,24 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from collector import certificate, trust_file
 from collector.collector import Collector
-from collector.errors import ListenError, StoreError
+from collector.errors import ListenError, StoreError, TrustError
 from collector.settings import CollectorSettings, DevicesSettings
 from collector.store.database import FILE_NAME
+from config.addresses import Address
 from kit.programs import free_port
 from kit.servers import Device
 from kit.stores import batch, change, commit, rows
-from kit.waiting import until
+from kit.waiting import WITHIN_S, until
 from kit.wireworks import EPOCH
-from service import control
+from service import control, tls
+from service.keyfile import KeyFileError
 from wire.conversation import State
+from wire.tokens import decode_token
 
+# What a collector leaves behind; here all its folders are one.
+LEFT = {FILE_NAME, trust_file.FILE_NAME, certificate.FILE_NAME}
 Deed = Callable[[Collector], Awaitable[None]]
 
 
@@ -57,23 +63,30 @@ def notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 def built(file: Path, port: int) -> Collector:
     """A collector that is not started."""
     settings = CollectorSettings(devices=DevicesSettings(listen=f"127.0.0.1:{port}"))
-    return Collector(settings, file, file.parent)
+    return Collector(settings, file, file.parent, file.parent)
 
 
 async def running(file: Path, deed: Deed) -> bool:
     """Run a collector; when it is up do something, then stop it as systemd would."""
     collector = built(file, free_port())
     run = asyncio.create_task(collector.run())
-    await until(lambda: is_listening(collector))
+    await answering(collector)
     await deed(collector)
     if not collector.failed.done():
         os.kill(os.getpid(), signal.SIGTERM)
     return await asyncio.wait_for(run, 60)
 
 
-def is_listening(collector: Collector) -> bool:
-    """Whether somebody could connect; who tries would be one session more."""
-    return collector.server._server is not None
+async def answering(collector: Collector) -> None:
+    """Wait until it answers questions, which it does when everything else is there."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            try:
+                await status(collector)
+            except control.NotRunning:
+                await asyncio.sleep(0.005)
+            else:
+                return
 
 
 async def connected(collector: Collector, name: str) -> Device:
@@ -111,13 +124,76 @@ def test_collector_stores_answers_and_stops(file: Path) -> None:
     async def main() -> bool:
         collector = built(file, free_port())
         run = asyncio.create_task(collector.run())
-        await until(lambda: is_listening(collector))
+        await answering(collector)
         await deed(collector)
         return await asyncio.wait_for(run, 60)
 
     assert asyncio.run(main())
     assert rows(file, "SELECT mark FROM epoch") == [(2,)]
-    assert [each.name for each in file.parent.iterdir()] == [FILE_NAME]
+    assert {each.name for each in file.parent.iterdir()} == LEFT
+
+
+def test_questions_are_answered_once_devices_can_come(file: Path) -> None:
+    """Whoever waits for the first answer may connect at once."""
+
+    async def main() -> None:
+        collector = built(file, free_port())
+        listen, receive = collector.server.start, collector.datagrams.start
+
+        async def start_listening() -> None:
+            assert not (file.parent / "control").exists()
+            await listen()
+
+        async def start_receiving(address: Address) -> None:
+            await receive(address)
+            assert not (file.parent / "control").exists()
+
+        collector.server.start = start_listening  # type: ignore[method-assign]
+        collector.datagrams.start = start_receiving  # type: ignore[method-assign]
+        run = asyncio.create_task(collector.run())
+        await until(lambda: run.done() or (file.parent / "control").exists())
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(run, 60)
+
+    asyncio.run(main())
+
+
+def test_device_joins_and_is_let_in(file: Path) -> None:
+    """What is made of an invitation on the control socket is served on the port."""
+
+    async def deed(collector: Collector) -> None:
+        socket_file = file.parent / "control"
+        answer = await asyncio.to_thread(
+            control.ask, socket_file, "invite", name="pi", valid_s=60.0
+        )
+        token = decode_token(answer["token"])
+        assert token.addresses == (tuple(collector.server.address),)
+        _, writer = await asyncio.open_connection(
+            *token.addresses[0], ssl=tls.client_context(), server_hostname=""
+        )
+        assert tls.peer_fingerprint(writer.transport) == token.fingerprint
+        writer.close()
+        [member] = await asyncio.to_thread(control.ask, socket_file, "devices")
+        assert (member["device"], member["standing"]) == ("pi", "invited")
+        await asyncio.to_thread(control.ask, socket_file, "revoke", device="pi")
+        assert collector.trust.is_revoked("pi")
+
+    assert asyncio.run(running(file, deed))
+
+
+@pytest.mark.parametrize("name", ["trust.db", "collector.pem"])
+def test_keys_that_others_may_read_end_the_start(file: Path, name: str) -> None:
+    """Before anything is listened on; the same for files that are none."""
+    faults = {0o644: KeyFileError, 0o600: TrustError}
+    for mode, error in faults.items():
+        (file.parent / name).write_bytes(b"x" * 200)
+        (file.parent / name).chmod(mode)
+
+        async def main(error: type[Exception] = error) -> None:
+            with pytest.raises(error):
+                built(file, free_port())
+
+        asyncio.run(main())
 
 
 def test_systemd_is_told(file: Path, notices: Callable[[], list[str]]) -> None:
@@ -210,7 +286,7 @@ def test_port_that_is_taken_leaves_nothing_behind(file: Path) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         asyncio.run(main(listener.getsockname()[1]))
-    assert [each.name for each in file.parent.iterdir()] == [FILE_NAME]
+    assert {each.name for each in file.parent.iterdir()} == LEFT
 
 
 def test_store_that_cannot_be_opened(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from collector import certificate, trust_file
 from collector.store.database import FILE_NAME
 from kit import programs
 from kit.losses import add_gap
@@ -21,7 +22,8 @@ from kit.programs import Program
 from kit.stores import BOOTED_NS, batch, change, commit, described, read, rows, transaction
 from kit.waiting import WITHIN_S, wait_until
 from wire import frames
-from wire.bodies import Ack, Hello
+from wire.bodies import Ack
+from wire.greetings import Hello
 from wire.readings import Quality
 from wire.receiver import Arrived
 
@@ -98,7 +100,11 @@ def test_serve_until_sigterm(collector: Program) -> None:
     for event in ("collector_started", "session_started", "session_ended", "collector_stopped"):
         assert event in collector.said()
     assert "Traceback" not in collector.said()
-    assert [each.name for each in collector.state.iterdir()] == [FILE_NAME]
+    assert {each.name for each in collector.state.iterdir()} == {
+        FILE_NAME,
+        trust_file.FILE_NAME,
+        certificate.FILE_NAME,
+    }
     assert list(collector.runtime.iterdir()) == []
 
 

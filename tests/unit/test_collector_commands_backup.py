@@ -40,7 +40,7 @@ def test_backup_and_back_to_it(collector: Program, tmp_path: Path) -> None:
     assert collector.stop() == 0
     commit(file, "greenhouse", batch(4), batch(5))
     restore(done.stdout)
-    (former,) = (each for each in collector.state.iterdir() if each.name != FILE_NAME)
+    (former,) = (each for each in collector.state.glob(f"{FILE_NAME}*") if each != file)
     assert rows(former, "SELECT mark FROM epoch") == [(5,)]
     assert file.stat().st_uid == os.geteuid()
     collector.start()

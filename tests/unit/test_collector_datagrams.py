@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 from collector import datagrams
 from collector.datagrams import Datagrams
 from collector.errors import ListenError
+from collector.store import Revoked
 from config.addresses import Address
 from kit.waiting import until
 from kit.wireworks import BOOT, EPOCH, resealed, sealed_batch
-from wire.bodies import DatagramKey, Moment, OpenDatagrams, Report
+from wire.bodies import (
+    DatagramKey,
+    Moment,
+    OpenDatagrams,
+    Report,
+)
 from wire.datagrams import (
     MAX_DATAGRAM_BYTES,
-    DatagramError,
     DatagramHead,
     DropReason,
     seal_datagram,
@@ -63,11 +68,11 @@ class Rig:
         self.send(*sent)
         await until(lambda: self.looked_at == looked_at + len(sent))
 
-    def commit(self) -> None:
-        """Say of all that was handed over that it is committed."""
+    def commit(self, answer: object = None) -> None:
+        """Say of all that was handed over that it is committed, or whatever the answer is."""
         waiting, self._waiting = self._waiting, []
         for done in waiting:
-            done(None)
+            done(answer)
 
     @property
     def looked_at(self) -> int:
@@ -354,16 +359,38 @@ def test_nothing_is_ever_answered() -> None:
     play(scenario)
 
 
-def test_another_machine_is_not_heard() -> None:
-    """Before anything else is looked at, until devices there can be trusted."""
+def test_the_key_counts_and_no_address() -> None:
+    """Whoever has it is heard, wherever he is: an address can be forged, and may change."""
 
     async def scenario(rig: Rig) -> None:
         key = rig.datagrams.open("greenhouse", wish())
-        for host in ("192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%lo"):
-            with pytest.raises(DatagramError) as caught:
-                rig.datagrams._take(sealed_with(key, 1), host)
-            assert caught.value.reason == DropReason.NOT_OURS
-        assert rig.datagrams.received == 0
+        rig.send(sealed_with(key, 1))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
+            elsewhere.bind(("127.0.0.2", 0))
+            elsewhere.sendto(sealed_with(key, 2), ("127.0.0.1", rig.datagrams.port))
+        await until(lambda: rig.datagrams.received == 2)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_key_of_a_revoked_device_dies(is_committed: bool) -> None:
+    """Another device's lives on; what the store refused of it counts as never received."""
+
+    async def scenario(rig: Rig) -> None:
+        key = rig.datagrams.open("greenhouse", wish())
+        other = rig.datagrams.open("cellar", wish(OTHER_EPOCH))
+        await rig.sent(sealed_with(key, 1))
+        if is_committed:
+            rig.commit()
+        rig.datagrams.revoke("greenhouse")
+        rig.datagrams.revoke("greenhouse")
+        assert rig.datagrams.report("greenhouse") is None
+        await rig.sent(sealed_with(key, 2), sealed_with(other, 1))
+        assert rig.datagrams.dropped == {DropReason.UNKNOWN_KEY: 1}
+        rig.commit(Revoked())
+        assert rig.datagrams.pending_bytes == 0
+        assert rig.datagrams.report("cellar") == Report(OTHER_EPOCH, 0, 0, 0)
 
     play(scenario)
 

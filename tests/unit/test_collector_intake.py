@@ -9,8 +9,21 @@ import pytest
 from kit.servers import Device, Scenario, ServerRig, player
 from kit.stores import OTHER_EPOCH, THIRD_EPOCH, Arrived, batch, change, locked, read, rows
 from kit.waiting import until
-from kit.wireworks import EPOCH, damaged
-from wire.bodies import Ack, Bye, End, EndReason, Gap, GapReason, Hold, Mark, Marks, Reject
+from kit.wireworks import EPOCH, HELD, MOMENT, damaged
+from wire.bodies import (
+    Ack,
+    Bye,
+    Describe,
+    End,
+    EndReason,
+    Gap,
+    GapReason,
+    Hold,
+    Mark,
+    Marks,
+    OpenDatagrams,
+    Reject,
+)
 from wire.conversation import Closed
 
 POISON_S = 666
@@ -357,6 +370,36 @@ def test_flood_of_ends_is_bounded(play: Callable[[Scenario], None]) -> None:
         await rig.all_gone()
         await until(lambda: rig.writer.pending_bytes == 0)
         assert session._intake.pending_bytes == 0
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("what", ["batch", "gap", "end", "hold", "describe", "datagrams"])
+def test_whatever_a_revoked_device_says(play: Callable[[Scenario], None], what: str) -> None:
+    """It hears that it is revoked, nothing is acknowledged, and nothing is left waiting."""
+    said = {
+        "batch": batch(1),
+        "gap": Gap(EPOCH, 1, 2, "spool_full"),
+        "end": stopped(0),
+        "hold": Hold([HELD]),
+        "describe": Describe([]),
+        "datagrams": OpenDatagrams(EPOCH, MOMENT, 0),
+    }
+
+    async def scenario(rig: ServerRig) -> None:
+        device = await rig.device()
+        rig.trust.revoke("greenhouse", 1)  # by whoever does not tell the sessions
+        device.send_together(said[what], said[what])
+        closed = await device.closed()
+        assert (closed.reason, closed.retry_after_s, closed.by_peer) == ("revoked", 3600.0, True)
+        assert not device.heard(Ack)
+        assert not device.heard(Marks)
+        await rig.all_gone()
+        await until(lambda: rig.writer.pending_bytes == 0)
+        assert rig.made[0]._intake is not None
+        assert rig.made[0]._intake.pending_bytes == 0
+        assert rig.datagrams.keys == 0
+        assert rows(rig.file, "SELECT * FROM device") == []
 
     play(scenario)
 

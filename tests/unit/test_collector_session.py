@@ -12,8 +12,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from collector.results import CommandError
-from collector.session import Session
-from collector.sessions import Sessions
 from collector.store.writer import REQUEST_BYTES
 from kit.servers import Scenario, ServerRig, all_said, bodies, player
 from kit.stores import OTHER_EPOCH, arrived, batch, described, locked, rows
@@ -22,20 +20,21 @@ from kit.wireworks import EPOCH, HELD, sealed_batch
 from wire import conversation, frames
 from wire.bodies import (
     Ack,
-    Body,
     Bye,
     Command,
     Describe,
     End,
     Gap,
-    Hello,
     Hold,
+    Key,
     Ping,
     Pong,
-    Ready,
     Result,
 )
 from wire.conversation import Closed, State
+from wire.errors import LocalProtocolError
+from wire.frames import Body
+from wire.greetings import Hello, Ready
 from wire.sender import WINDOW_BYTES
 
 READY = frames.encode(Ready(1, "telegauge-collector test"))
@@ -515,51 +514,79 @@ def test_frames_that_are_no_batches_are_bounded_too(
     play(scenario)
 
 
-class FarTransport(asyncio.Transport):
-    """A connection from another machine; it keeps what is written."""
-
-    def __init__(self, peer: tuple[Any, ...]) -> None:
-        super().__init__({"peername": peer})
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: Any) -> None:
-        """Keep it."""
-        self.written += bytes(data)
-
-    def is_closing(self) -> bool:
-        """Whether it was closed."""
-        return self.closed
-
-    def close(self) -> None:
-        """Note it."""
-        self.closed = True
-
-    def abort(self) -> None:
-        """Note it."""
-        self.closed = True
+FAILS: dict[str, tuple[bytes, int]] = {
+    "nonsense": (b"\xff" * 64, 1),
+    "http": (b"GET / HTTP/1.1\r\n\r\n", 1),
+    "a part": (frames.encode(Hello("greenhouse", 1, 1))[:9], 1),
+    "a part, and leaves": (frames.encode(Hello("greenhouse", 1, 1))[:9], 0),
+    "another version": (frames.encode(Hello("greenhouse", 7, 9)), 0),
+    "bye": (frames.encode(Bye("stopping")), 0),
+}
 
 
-@pytest.mark.parametrize(
-    "peer",
-    [("192.0.2.7", 1234), ("fe80::1", 1234, 0, 2), ("::ffff:192.0.2.7", 1234, 0, 0)],
-)
-def test_other_machines_are_not_let_in(
-    play: Callable[[Scenario], None], peer: tuple[Any, ...]
+@pytest.mark.parametrize("what", FAILS)
+def test_address_answers_for_who_is_not_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """Nothing they say is read; they hear that they are not accepted."""
+    """Nonsense, or nothing whole in time, is a failure; a device that leaves, or is old, is none."""
+    said, failures = FAILS[what]
 
     async def scenario(rig: ServerRig) -> None:
-        session = Session(rig.writer, Sessions(), "test", rig.space, rig.datagrams)
-        transport = FarTransport(peer)
-        session.connection_made(transport)
-        (bye,) = bodies(transport.written)
-        assert isinstance(bye, Bye)
-        assert bye.reason == "not_accepted"
-        assert transport.closed
-        session.data_received(frames.encode(Hello("greenhouse", 1, 1)))
-        session.connection_lost(None)
-        assert session.device is None
-        assert session.receiver.state is State.CLOSED
+        monkeypatch.setattr(conversation, "GREETING_S", 0.2)
+        reader, writer = await rig.connect()
+        writer.write(said)
+        if "leaves" in what:
+            await writer.drain()
+            writer.close()
+        await all_said(reader)
+        await until(lambda: not rig.admission.places)
+        assert len(rig.admission._failures) == failures
+
+    player(tmp_path, plain_on_loopback=False)(scenario)
+
+
+def test_device_that_goes_mad_is_no_stranger(tmp_path: Path) -> None:
+    """Its address is not made to wait for what it says once it has shown its key."""
+
+    async def scenario(rig: ServerRig) -> None:
+        device = await rig.device("greenhouse", rig.let_in())
+        device.write(b"\xff" * 64)
+        assert (await device.closed()).reason == "protocol_error"
+        assert rig.admission._failures == {}
+
+    player(tmp_path, plain_on_loopback=False)(scenario)
+
+
+def test_key_goes_over_the_session(play: Callable[[Scenario], None]) -> None:
+    """As long as there is one; afterwards whoever gives it is told."""
+
+    async def scenario(rig: ServerRig) -> None:
+        device = await rig.device()
+        rig.made[0].give_key(bytes(32))
+        [given] = await device.said(Key)
+        assert given.key == bytes(32)
+        device.send(Bye("stopping"))
+        await rig.all_gone()
+        with pytest.raises(LocalProtocolError):
+            rig.made[0].give_key(bytes(32))
+
+    play(scenario)
+
+
+def test_connection_loses_its_place_only_at_the_door(play: Callable[[Scenario], None]) -> None:
+    """Once a device is let in nobody's coming ends its session."""
+
+    async def scenario(rig: ServerRig) -> None:
+        device = await rig.device()
+        assert rig.admission.places == []
+        _, writer = await rig.connect()
+        writer.write(frames.encode(Hello("cellar", 1, 1))[:9])
+        await until(lambda: len(rig.made) == 2)
+        [place] = rig.admission.places
+        place.evict()
+        await until(lambda: rig.made[1].receiver.state is State.CLOSED)
+        await until(lambda: not rig.admission.places)
+        device.send_batches(batch(1))
+        await device.acknowledged(EPOCH, 1)
 
     play(scenario)

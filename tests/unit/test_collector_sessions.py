@@ -25,6 +25,14 @@ class Peer:
         """Say BYE."""
         self.told.append("stop")
 
+    def close(self, reason: str, detail: str = "", retry_after_s: float = 0.0) -> None:
+        """Note why."""
+        self.told.append(reason)
+
+    def give_key(self, key: bytes) -> None:
+        """Note it."""
+        self.told.append("give_key")
+
     def catch_up(self) -> None:
         """Read again."""
         self.told.append("catch_up")
@@ -38,18 +46,8 @@ class Peer:
 def greeted(sessions: Sessions, device: str) -> Peer:
     """A session that is let in."""
     peer = Peer(device)
-    sessions.opened(peer)
     sessions.greeted(peer, device)
     return peer
-
-
-def test_connections_count_before_they_have_a_name() -> None:
-    """Who has not said HELLO yet takes a place, and is no device."""
-    sessions = Sessions()
-    sessions.opened(Peer())
-    greeted(sessions, "greenhouse")
-    assert len(sessions) == 2
-    assert sessions.devices == ["greenhouse"]
 
 
 def test_newest_session_of_a_device_wins() -> None:
@@ -101,7 +99,7 @@ def test_room_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = Sessions()
     first = greeted(sessions, "a")
     assert sessions.has_room()
-    sessions.opened(Peer())
+    greeted(sessions, "b")
     assert not sessions.has_room()
     sessions.ended(first)
     sessions.ended(first)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from collector.settings import CollectorSettings, problems
+from collector.settings import CollectorSettings
 from config import ConfigError, load
 
 
@@ -13,7 +13,7 @@ def read(tmp_path):
     def read_text(text):
         file = tmp_path / "collector.yaml"
         file.write_text(text, encoding="utf-8")
-        return load(file, CollectorSettings, problems)
+        return load(file, CollectorSettings)
 
     return read_text
 
@@ -22,7 +22,8 @@ def test_everything_may_be_left_out(read):
     """The defaults."""
     settings = read("logs:\n")
     assert settings == CollectorSettings()
-    assert settings.devices.listen == "127.0.0.1:8888"
+    assert settings.devices.listen == "0.0.0.0:8888"
+    assert settings.devices.plain_on_loopback
     assert settings.time_zone == "system"
     assert settings.store.folder is None
     assert settings.store.min_free_bytes == 2**30
@@ -31,10 +32,11 @@ def test_everything_may_be_left_out(read):
 def test_everything_can_be_said(read):
     """Every key of the file."""
     settings = read(
-        "devices: {listen: localhost:9}\ntime_zone: Asia/Seoul\nstore: {folder: /srv/x, min_free: 300MiB}\n"
+        "devices: {listen: localhost:9, plain_on_loopback: false}\ntime_zone: Asia/Seoul\nstore: {folder: /srv/x, min_free: 300MiB}\n"
         "logs: {level: error}\n"
     )
     assert settings.devices.listen == "localhost:9"
+    assert not settings.devices.plain_on_loopback
     assert settings.time_zone == "Asia/Seoul"
     assert settings.store.folder == "/srv/x"
     assert settings.store.min_free_bytes == 300 * 2**20
@@ -49,7 +51,9 @@ def test_the_floor_has_its_limits(read, text, size_bytes):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("devices: {listen: 0.0.0.0:8888}", ":1:11: devices.listen: 0.0.0.0 is not this machine"),
+        ("devices: {listen: 300.1.1.1}", ":1:19: devices.listen: `300.1.1.1` is not an address"),
+        ("devices: {plain_on_loopback: no}", "devices.plain_on_loopback: "),
+        ("devices: {plain: true}", "devices.plain: no such key"),
         (
             "time_zone: Asia/Soul",
             ":1:12: time_zone: no time zone `Asia/Soul`. Did you mean `Asia/Seo",
@@ -70,7 +74,7 @@ def test_the_floor_has_its_limits(read, text, size_bytes):
     ],
 )
 def test_what_is_wrong_is_told(read, text, part):
-    """Addresses off this machine, time zones and folders nobody can find, a floor of nothing."""
+    """Addresses that cannot be, time zones and folders nobody can find, a floor of nothing."""
     with pytest.raises(ConfigError) as caught:
         read(text)
     assert part in str(caught.value)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from collector.store import Stored
+from collector.store import Revoked, Stored
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.store.group import GroupCommit, Request
 from kit.stores import (
@@ -123,6 +123,35 @@ def test_refused_batch_that_is_known_already_does_no_harm(file: Path) -> None:
     """Below the mark no row is made of it."""
     committed(file, storing(batch(1)))
     assert committed(file, storing(poison(1), batch(2))) == [Stored({EPOCH: 2})]
+
+
+def test_revoked_device_is_refused_within_the_transaction(file: Path) -> None:
+    """It is asked for each request of each commit; others of the group are stored."""
+    asked: list[str] = []
+
+    def is_revoked(device: str) -> bool:
+        asked.append(device)
+        return device == "cellar"
+
+    with closing(open_for_writing(file)) as database:
+        group = [storing(batch(1)), storing(batch(1), device="cellar"), storing(batch(2))]
+        answers = GroupCommit(database, is_revoked).commit(group)
+    assert asked == ["greenhouse", "cellar", "greenhouse"]
+    assert isinstance(answers[1], Revoked)
+    assert [answers[0], answers[2]] == [Stored({EPOCH: 1}), Stored({EPOCH: 2})]
+    assert rows(file, "SELECT name FROM device") == [("greenhouse",)]
+
+
+def test_device_that_is_revoked_between_two_parts(file: Path) -> None:
+    """Of a request that is committed in parts nothing more is stored from then on."""
+    # Asked for the whole, for it again, for its first half, and for the first batch of that.
+    answers = iter([False] * 4 + [True] * 9)
+    with closing(open_for_writing(file)) as database, capture_logs():
+        commits = GroupCommit(database, lambda _: next(answers))
+        run = [batch(1), poison(2), batch(3), batch(4)]
+        (answer,) = commits.commit([storing(*run)])
+    assert isinstance(answer, Revoked)
+    assert rows(file, "SELECT mark FROM epoch") == [(1,)]
 
 
 def test_hole_is_answered_beside_what_was_rejected(file: Path) -> None:

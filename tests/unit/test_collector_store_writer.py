@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.store import Stored
+from collector.store import Revoked, Stored
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.store.writer import REQUEST_BYTES
 from kit.stores import (
@@ -30,7 +30,12 @@ from kit.stores import (
 from kit.waiting import WITHIN_S, wait_until
 from kit.wireworks import EPOCH
 from service.damage import is_damage
-from wire.bodies import Describe, End, Gap, OpenDatagrams
+from wire.bodies import (
+    Describe,
+    End,
+    Gap,
+    OpenDatagrams,
+)
 
 STORED = "SELECT ifnull(sum(readings), 0) FROM batch"
 
@@ -79,8 +84,54 @@ def test_answers_come_on_the_loop_in_order(file: Path) -> None:
         rig.writer.store_datagrams("greenhouse", OTHER_EPOCH, [batch(3), batch(2)], done)
         rig.writer.end("greenhouse", End(OTHER_EPOCH, "stopped", 4, 4), done)
         rig.run_until(lambda: len(answers) == 9)
-    assert answers == [{EPOCH: 0}, None, Stored({EPOCH: 1}, EPOCH), 4, None, 6, True, None, 4]
+    assert answers == [
+        {EPOCH: 0},
+        None,
+        Stored({EPOCH: 1}, EPOCH),
+        4,
+        None,
+        6,
+        True,
+        Stored({OTHER_EPOCH: 3}),
+        4,
+    ]
     assert threads == {threading.current_thread().name}
+
+
+def test_nothing_of_a_revoked_device_is_stored(file: Path) -> None:
+    """Whatever it is, also what waited already; each request is answered, and others go on."""
+    answers: list[object] = []
+    with writer_rig(file) as rig:
+        with locked(file):
+            rig.writer.catch_up(ignored)
+            wait_until(lambda: rig.writer.is_stuck(time.monotonic(), 0.0))
+            rig.writer.hold("greenhouse", holding(held()), answers.append)
+            rig.writer.describe("greenhouse", described("air.temperature"), answers.append)
+            rig.writer.store("greenhouse", [batch(1)], answers.append)
+            rig.writer.record_gap("greenhouse", Gap(EPOCH, 2, 4, "spool_full"), answers.append)
+            rig.writer.end("greenhouse", End(EPOCH, "stopped", 6, 60), answers.append)
+            rig.writer.open_datagrams("greenhouse", OpenDatagrams(OTHER_EPOCH, MOMENT, 0), answers.append)  # fmt: skip
+            rig.writer.store_datagrams("greenhouse", OTHER_EPOCH, [batch(3)], answers.append)
+            rig.revoked.add("greenhouse")
+        assert rig.store("cellar", batch(1)) == Stored({EPOCH: 1})
+        assert [type(answer) for answer in answers] == [Revoked] * 7
+        assert rig.writer.pending_bytes == 0
+        rig.revoked.clear()
+        assert rig.store("greenhouse", batch(1)) == Stored({EPOCH: 1})
+    assert rows(file, "SELECT name FROM device ORDER BY id") == [("cellar",), ("greenhouse",)]
+    assert rows(file, STORED) == [(2,)]
+    assert rows(file, "SELECT * FROM gap") == rows(file, "SELECT * FROM series") == []
+
+
+def test_catching_up_is_told_behind_all_that_was_asked_before(file: Path) -> None:
+    """When that is committed, by an answer of no meaning."""
+    answers: list[object] = []
+    with writer_rig(file) as rig:
+        for seq in range(1, 4):
+            rig.writer.store("greenhouse", [batch(seq)], answers.append)
+        assert rig.ask(rig.writer.catch_up) is None
+        assert answers == [Stored({EPOCH: seq}) for seq in range(1, 4)]
+        assert rows(file, STORED) == [(3,)]
 
 
 def test_nothing_is_told_while_the_commit_waits(file: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.addresses import ADDRESS, Address, is_loopback, loopback_problem, parse_address
+from config.addresses import ADDRESS, Address, is_loopback, parse_address
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,6 @@ def test_an_address_in_settings_stays_text():
 def test_this_machine_is_loopback(host):
     """All of 127.0.0.0/8, ::1 and the name."""
     assert is_loopback(host)
-    assert loopback_problem(str(Address(host, 1))) is None
 
 
 @pytest.mark.parametrize(
@@ -88,11 +87,3 @@ def test_this_machine_is_loopback(host):
 def test_other_machines_are_not(host):
     """A name that is not `localhost` could be anyone; no name server is asked."""
     assert not is_loopback(host)
-
-
-def test_an_address_off_this_machine_is_told_what_to_use():
-    """The port the user chose stays in the advice."""
-    assert loopback_problem("192.168.1.20:9999") == (
-        "192.168.1.20 is not this machine. Only loopback addresses are accepted until devices can "
-        "be let in with keys: use 127.0.0.1:9999"
-    )

@@ -39,7 +39,7 @@ def test_a_good_file_gives_settings(attempt):
     """A file with nothing but sensors is complete."""
     loaded = attempt(GOOD)
     assert loaded.sensors["host"].driver == "host"
-    assert loaded.collector.address == "127.0.0.1:8888"
+    assert loaded.collector.address is None
 
 
 @pytest.mark.parametrize(

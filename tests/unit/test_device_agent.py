@@ -4,24 +4,32 @@ import asyncio
 import re
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from config import load
-from device.agent import Agent
-from device.settings import DeviceSettings, problems
+from device import credentials
+from device.agent import Agent, run_agent
+from device.credentials import Credentials
+from device.errors import JoinError
+from device.settings import DeviceSettings, SensorSettings, problems
 from kit import programs
 from kit.links import opened
 from kit.programs import Program, free_port
 from kit.scripted import ScriptedCollector, scripted_collector
 from kit.waiting import until, wait_until
+from service import control
 from wire.blocks import Point
-from wire.bodies import Describe, Hello, Hold
+from wire.bodies import Describe, Hold
 from wire.conversation import Closed
+from wire.greetings import Hello
 
 COUNTER = "  count:\n    driver: synthetic:counter\n    interval: 100ms\n"
 HUNG = "  hung:\n    driver: synthetic:slow\n    options: {delay: 3600}\n    timeout: 100ms\n"
@@ -200,7 +208,7 @@ def test_edited_name_keeps_what_was_offered_aside(tmp_path: Path) -> None:
             (hold,) = collector.session.heard(Hold)
             assert offered not in [each.epoch for each in hold.epochs]
             status = await asyncio.to_thread(agent.command, "status")
-            assert "! readings of 1 earlier runs were begun to be sent under" in status.stdout
+            assert "! readings of 1 epochs were begun to be sent under" in status.stdout
             assert await asyncio.to_thread(agent.stop) == 0
             agent.config.write_text(yaml)
             await asyncio.to_thread(agent.start)
@@ -209,6 +217,106 @@ def test_edited_name_keeps_what_was_offered_aside(tmp_path: Path) -> None:
             assert agent.ask("status")["spool"]["others_epochs"] == 0
 
     asyncio.run(scenario())
+
+
+# --- what a join gave it
+
+
+FOUND = Credentials("pi", bytes(range(32)), bytes(range(32, 64)), ("127.0.0.1:1",))
+FIELDS: dict[str, Any] = msgspec.to_builtins(FOUND)
+
+
+def hand_over(agent: Program, fields: object) -> str:
+    """Hand over what a join gave; return what the agent says against it."""
+    try:
+        control.ask(agent.runtime / "control", "joined", 10.0, credentials=fields)
+    except control.Failed as error:
+        return str(error)
+    return ""
+
+
+def test_join_is_taken_over_the_control_socket(tmp_path: Path) -> None:
+    """It is kept, in a file that nobody else may read, and used from then on."""
+    with started(tmp_path, free_port()) as agent:
+        assert not agent.ask("status")["is_joined"]
+        assert hand_over(agent, FIELDS) == ""
+        assert agent.ask("status")["is_joined"]
+        assert credentials.load(agent.state, {}) == FOUND
+        wait_until(lambda: "joined" in events(agent))
+        assert FIELDS["key"] not in agent.said()
+
+
+def test_join_that_is_none_is_refused(tmp_path: Path) -> None:
+    """Each with what is wrong; the agent goes on as it was, and nothing is kept."""
+    with started(tmp_path, free_port()) as agent:
+        for fields, part in (
+            (None, "Expected `object`"),
+            (FIELDS | {"key": "AAAA"}, "key"),
+            (FIELDS | {"device": "Pi"}, "`Pi` cannot name a device"),
+            (FIELDS | {"addresses": ["a..b"]}, "`a..b` is not an address"),
+            (FIELDS | {"device": "shed"}, "but device.yaml says `name: pi`: leave `name` out"),
+        ):
+            said = hand_over(agent, fields)
+            assert part in said
+            assert str(FIELDS["key"]) not in said
+        assert not agent.ask("status")["is_joined"]
+        assert credentials.load(agent.state, {}) is None
+
+
+def test_handed_over_credentials_are_the_only_ones(tmp_path: Path) -> None:
+    """Those of systemd (LoadCredential=): used in place of a file, and changed by nobody else."""
+    handed = tmp_path / "handed"
+    handed.mkdir()
+    credentials.store(handed, FOUND)
+    agent = programs.device(tmp_path / "agent", free_port(), COUNTER)
+    agent.environment |= {"CREDENTIALS_DIRECTORY": str(handed)}
+    try:
+        agent.start()
+        assert agent.ask("status")["is_joined"]
+        assert "systemd hands over this device's credentials" in hand_over(agent, FIELDS)
+        assert credentials.load(agent.state, {}) is None
+    finally:
+        agent.end()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda file: file.write_bytes(b"\0" * 200), "is not what a join wrote"),
+        (lambda file: file.chmod(0o644), "chmod 600"),
+    ],
+    ids=["zeros", "mode"],
+)
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_credentials_that_cannot_be_used(
+    tmp_path: Path, command: str, damage: Callable[[Path], None], said: str
+) -> None:
+    """Nothing is started as somebody else: exit 1 and one line that says what to do."""
+    agent = programs.device(tmp_path, free_port(), COUNTER)
+    credentials.store(agent.state, FOUND)
+    damage(agent.state / credentials.FILE_NAME)
+    done = agent.command(command)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert said in line
+    assert not (agent.runtime / "control").exists()
+
+
+def test_damage_that_is_seen_late_leaves_nothing_open(tmp_path: Path) -> None:
+    """Where the file changes behind the back of the check: no spool was opened by then."""
+    runtime, state = tmp_path / "run", tmp_path / "state"
+    for folder in (runtime, state):
+        folder.mkdir()
+    credentials.store(state, FOUND)
+    (state / credentials.FILE_NAME).write_bytes(b"{}")
+    settings = DeviceSettings(sensors={"count": SensorSettings(driver="synthetic:counter")})
+    threads = set(threading.enumerate())
+    with pytest.raises(JoinError):
+        asyncio.run(run_agent(settings, runtime, state))
+    assert set(threading.enumerate()) == threads
+
+
+# --- faults
 
 
 def test_hung_driver_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
@@ -281,7 +389,7 @@ def test_part_that_fails_ends_the_agent(tmp_path: Path, part: str) -> None:
         raise RuntimeError("a bug")
 
     async def scenario() -> None:
-        agent = Agent(settings, await opened(tmp_path), tmp_path)
+        agent = Agent(settings, await opened(tmp_path), tmp_path, tmp_path)
         getattr(agent, part).run = fails
         await agent.run()
 
@@ -299,7 +407,7 @@ def test_what_was_acknowledged_of_late_is_not_kept(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         spool = await opened(tmp_path)
-        agent = Agent(settings, spool, tmp_path)
+        agent = Agent(settings, spool, tmp_path, tmp_path)
         facts = spool.epochs.present
         assert facts is not None
         assert spool.accept("count", facts.began_ns, [Point("value", "", 1.0, 0)])

@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from config.addresses import Address
 from device.answers import Answers, ReadResult, Status, read_now
+from device.contact import Contact
+from device.credentials import Credentials
 from device.sampler import Sampler
 from device.sensor import Sensor
 from device.sensors import Sample
@@ -114,6 +117,24 @@ def test_status_adds_up(tmp_path: Path) -> None:
 
     play(scenario())
     end(good, bad, unread)
+
+
+def test_status_says_as_whom_it_speaks_and_to_whom(tmp_path: Path) -> None:
+    """A join changes the name, the address and whose epochs are others'."""
+
+    async def scenario() -> None:
+        async with rigged(tmp_path) as rig:
+            assert not (await rig.answers.status({})).is_joined
+            rig.close_batches(1)
+            await rig.spool.held(rig.link.owner)
+            found = Credentials("shed", bytes(32), bytes(32), ("hub:9", "10.0.0.9:9"))
+            rig.link.rejoin(Contact("shed", (Address("hub", 9), Address("10.0.0.9", 9)), found))
+            status = await rig.answers.status({})
+            assert (status.device, status.collector) == ("shed", "hub:9")
+            assert status.is_joined
+            assert status.spool.others_epochs == 1
+
+    play(scenario())
 
 
 @pytest.mark.parametrize(("policy", "at_risk"), [("frugal", 2), ("strict", 0), ("memory", 2)])

@@ -1,8 +1,10 @@
 """device.commands: each verb as a person uses it, with and without a running agent."""
 
+import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,11 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from device import commands, credentials
 from device.__main__ import main
 from device.commands import status
+from device.credentials import Credentials
 from device.spool_status import SpoolStatus
 from kit import programs
 from kit.programs import ROOT, Program, free_port
+from kit.users import not_root, open_folder
 from kit.waiting import wait_until
 
 SENSORS = """
@@ -90,8 +95,93 @@ def test_check_of_a_good_file(config: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == (
         f"{config}: good\n"
         "  2 sensors: air (synthetic:stuck), broken (synthetic:failing)\n"
-        "  readings go to 127.0.0.1:8888\n"
+        "  readings go to 127.0.0.1:8888, as greenhouse\n"
     )
+
+
+ADDRESS = "collector: {address: 'hub.local:9'}\n"
+FOUND = Credentials("greenhouse", bytes(32), bytes(32), ("10.0.0.9:8888",))
+
+
+@pytest.fixture
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder, in which no join has left anything."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    monkeypatch.setenv("STATE_DIRECTORY", str(folder))
+    return folder
+
+
+def test_check_of_a_collector_that_was_not_joined(
+    config: Path, state_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The YAML is good, and says what is missing: plain readings never leave this machine."""
+    config.write_text(ADDRESS + SENSORS)
+    assert main(["check", "-c", str(config)]) == 0
+    *_, to, but = capsys.readouterr().out.splitlines()
+    assert to.startswith("  readings go to hub.local:9, as ")
+    assert but == "  but not yet: it is another machine, and this device has not joined it"
+
+
+@pytest.mark.parametrize("address", ["", ADDRESS])
+def test_check_of_a_device_that_has_joined(
+    config: Path, state_folder: Path, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    """The join says who it is; and where, unless the YAML does."""
+    credentials.store(state_folder, FOUND)
+    config.write_text(address + SENSORS)
+    assert main(["check", "-c", str(config)]) == 0
+    where = "hub.local:9" if address else "10.0.0.9:8888"
+    line = f"  readings go to {where}, as greenhouse"
+    assert capsys.readouterr().out.splitlines()[-1] == line
+
+
+def test_check_of_a_name_that_is_not_the_joins(
+    config: Path, state_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error like any other of the YAML, with its place."""
+    credentials.store(state_folder, FOUND)
+    config.write_text("name: shed\n" + SENSORS)
+    assert main(["check", "-c", str(config)]) == 2
+    assert f"{config}:1:1: name: `shed` is not the name that this" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["state", "."])
+def test_check_by_who_may_not_see_the_join(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], closed: str
+) -> None:
+    """The YAML is checked all the same, and what cannot be known is not made up."""
+    assert main(["check", "-c", str(config)]) == 0  # and all that is imported is there now
+    with open_folder() as folder:
+        state = folder / "state"
+        state.mkdir()
+        credentials.store(state, FOUND)
+        monkeypatch.setenv("STATE_DIRECTORY", str(state))
+        (folder / "ours").mkdir(mode=0o755)
+        file = Path(shutil.copy(config, folder / "ours"))
+        if closed == ".":
+            monkeypatch.chdir(folder / "ours")
+            file = Path("device.yaml")
+        (folder / closed).chmod(0o000)
+        capsys.readouterr()
+        with not_root():
+            assert main(["check", "-c", str(file)]) == 0
+        (folder / closed).chmod(0o700)
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.strip().startswith("whether and as whom it joined is not for this user to see")
+
+
+def test_handed_over_credentials_are_seen_wherever_the_folder_is(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It need not exist; nor need there be any join."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "none"))
+    assert commands.credentials() is None
+    handed = tmp_path / "handed"
+    handed.mkdir()
+    credentials.store(handed, FOUND)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
+    assert commands.credentials() == FOUND
 
 
 def test_check_of_a_bad_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,9 +222,15 @@ def test_check_loads_no_agent(config: Path) -> None:
     done = process("-c", script)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.splitlines()[-1].split())
-    heavy = {"gpiozero", "cryptography", "numpy", "sqlite3", "service.stream", "service.notify"}
+    heavy = {
+        "cryptography", "gpiozero", "numpy", "service.notify", "service.stream", "service.tls",
+        "sqlite3", "zeroconf",
+    }  # fmt: skip
     assert not loaded & heavy
-    allowed = {"__main__", "cipher", "commands", "errors", "outputs", "sensors", "settings"}
+    allowed = {
+        "__main__", "cipher", "commands", "contact", "credentials", "errors", "outputs", "sensors",
+        "settings",
+    }  # fmt: skip
     assert {name.split(".")[1] for name in loaded if name.startswith("device.")} <= allowed
     assert {name for name in loaded if name.startswith("wire.")} <= {"wire.readings"}
 
@@ -163,6 +259,15 @@ def test_read_without_an_agent_reads_here(config: Path) -> None:
     assert bad.split()[:4] == ["greenhouse/broken.value", "-", "bad", "(read_failed)"]
     assert "read 1 fails" in bad
     assert done.stderr == ""
+
+
+def test_read_without_an_agent_knows_the_joined_name(config: Path, state_folder: Path) -> None:
+    """Series are named as the collector will name them."""
+    credentials.store(state_folder, FOUND)
+    config.write_text(SENSORS)
+    done = process("-m", "device", "read", "-c", str(config), "air")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1].startswith("greenhouse/air.value")
 
 
 def test_read_of_one_sensor(config: Path) -> None:
@@ -303,8 +408,8 @@ def test_status_of_an_empty_spool_is_short() -> None:
         ),
         (
             {"others_epochs": 2},
-            "! readings of 2 earlier runs were begun to be sent under another `name:`; they are "
-            "kept, and sent once it is that again",
+            "! readings of 2 epochs were begun to be sent under another name or to another collector; "
+            "they are kept, and sent once this device is that there again",
         ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -330,6 +435,30 @@ def test_run_without_a_runtime_folder(config: Path, tmp_path: Path) -> None:
     line = one_line(done.stderr)
     assert line.startswith("telegauge-device: cannot make the folder")
     assert "RUNTIME_DIRECTORY" in line
+
+
+def test_run_by_another_user_than_the_folders(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is read as nobody, as if it had never joined: one line, exit 1, nothing made."""
+    importlib.import_module("device.agent")  # it would be out of reach then
+
+    with open_folder() as folder:
+        state = folder / "state"
+        state.mkdir()
+        credentials.store(state, FOUND)
+        file = Path(shutil.copy(config, folder))
+        (folder / "run").mkdir()
+        (folder / "run").chmod(0o777)
+        monkeypatch.setenv("STATE_DIRECTORY", str(state))
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder / "run"))
+        state.chmod(0o000)
+        with not_root():
+            assert main(["run", "-c", str(file)]) == 1
+        state.chmod(0o700)
+        assert [each.name for each in state.iterdir()] == ["credentials"]
+    line = one_line(capsys.readouterr().err)
+    assert line.startswith(f"telegauge-device: cannot write to the folder {state}")
 
 
 def test_run_with_a_bad_file(config: Path) -> None:

@@ -55,7 +55,7 @@ class Rig:
 
     def session(self) -> EpochFacts:
         """Let a session begin, as far as the key; return the epoch that it is for."""
-        self.epochs.session_began()
+        self.epochs.session_began(OWNER)
         self.take(self.key())
         return self.facts
 
@@ -149,9 +149,24 @@ def test_session_that_got_no_wish_out_takes_no_epoch(home: Home) -> None:
         async with rigged(home) as rig:
             facts = rig.facts
             for _ in range(3):
-                rig.epochs.session_began()
+                rig.epochs.session_began(OWNER)
             assert rig.session() is facts
             assert len(rig.kept()) == 1
+
+    play(scenario())
+
+
+def test_epoch_that_was_held_for_another_is_not_used(home: Home) -> None:
+    """A session that got as far as HOLD, and then a join: the next collector gets one of its own."""
+
+    async def scenario() -> None:
+        async with rigged(home) as rig:
+            held = await rig.spool.held(OWNER)
+            assert rig.facts.epoch in [each.epoch for each in held]
+            rig.epochs.session_began("greenhouse@another")
+            assert [end for *_, end in rig.kept()] == ["rolled", None]
+            held = await rig.spool.held("greenhouse@another")
+            assert [each.epoch for each in held] == [rig.facts.epoch]
 
     play(scenario())
 
@@ -164,7 +179,7 @@ def test_session_that_ends_before_its_key(home: Home) -> None:
             first = rig.facts
             rig.key()
             rig.send(2)
-            rig.epochs.session_began()
+            rig.epochs.session_began(OWNER)
             assert rig.kept()[0] == (first.epoch, 2, 2, "rolled")
             assert (rig.epochs.sent, rig.epochs.failed) == (0, 2)
 
@@ -177,7 +192,7 @@ def test_key_of_another_epoch_is_not_taken(home: Home) -> None:
     async def scenario() -> None:
         async with rigged(home) as rig:
             late = rig.key()
-            rig.epochs.session_began()
+            rig.epochs.session_began(OWNER)
             rig.take(late)
             rig.send(1)
             assert rig.came() == []
@@ -256,7 +271,7 @@ def test_nothing_begins_after_the_stop(home: Home, was_offered: bool) -> None:
             rig.epochs.stop()
             ended = rig.kept()
             rig.take(key)
-            rig.epochs.session_began()
+            rig.epochs.session_began(OWNER)
             assert rig.epochs.wish() is None
             rig.take(key)
             assert rig.kept() == ended

@@ -2,19 +2,42 @@
 
 import asyncio
 import socket
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+from msgspec.structs import replace
 
+from config.addresses import Address
 from device import link as link_module
 from device.backoff import FIRST_S, Backoff
-from kit.links import Rig, linked, met, opened, play, rigged, running, seqs
+from device.contact import Contact
+from device.credentials import Credentials
+from device.spool_status import spool_status
+from kit import keys
+from kit.links import DEVICE, Rig, linked, met, opened, play, rigged, running, seqs
 from kit.programs import free_port
 from kit.scripted import ended, scripted_collector
+from kit.servers import ServerRig, server_rig
+from kit.spoolfaults import raising
+from kit.tlspeers import TlsPeer, tls_peer
 from kit.waiting import WITHIN_S, until
+from service.keyfile import KeyFileError
 from wire import frames
-from wire.bodies import Bye, End, Hold, Marks, Ready
+from wire.bodies import (
+    Bye,
+    Describe,
+    End,
+    Hold,
+    Marks,
+)
 from wire.conversation import Closed
+from wire.greetings import Hello, Ready
 from wire.receiver import Arrived
 
 # --- readings leave
@@ -268,12 +291,6 @@ def test_nobody_at_the_port(tmp_path: Path) -> None:
     assert up["event"] == "link_up"
 
 
-def test_name_that_resolves_to_nothing_says_so() -> None:
-    """The resolver's words, not an error number that nobody knows."""
-    error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-    assert link_module._told(error) == "Name or service not known"
-
-
 def test_peer_that_accepts_and_never_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -441,5 +458,523 @@ def test_drain_does_not_wait_where_nobody_listens(tmp_path: Path) -> None:
             rig.spool.end()
             assert not await rig.link.drain(60.0)
             assert asyncio.get_running_loop().time() - began_s < 30.0
+
+    play(scenario())
+
+
+# --- whom it says nothing to
+
+
+def joined_as(device: str, peer: TlsPeer, *others: Address, key: bytes = bytes(32)) -> Contact:
+    """A device that joined at a peer; `others` are addresses that are tried before."""
+    addresses = (*others, peer.address)
+    found = Credentials(device, key, peer.fingerprint, tuple(map(str, addresses)))
+    return Contact(device, addresses, found)
+
+
+def member(server: ServerRig, device: str = DEVICE) -> Contact:
+    """A device that joined at a collector."""
+    port = server.server.port
+    found = keys.joined(server.trust, server.certificate.fingerprint, device, port)
+    return Contact(device, (Address("127.0.0.1", port),), found)
+
+
+class Waits(Backoff):
+    """A back-off that does not wait, but for what the collector asks; `waits_s`: what it would have."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: 0.0)
+        self.waits_s: list[float] = []
+
+    def refused_s(self) -> float:
+        """Count it."""
+        self.waits_s.append(super().refused_s())
+        return 0.0
+
+
+@asynccontextmanager
+async def with_server(folder: Path) -> AsyncIterator[tuple[Rig, ServerRig]]:
+    """A collector's network side, and a rig that has not joined it."""
+    (folder / "collector").mkdir()
+    async with (
+        server_rig(folder / "collector" / "telegauge.db") as server,
+        rigged(folder / "device", server.server.port) as rig,
+    ):
+        yield rig, server
+
+
+def test_plain_readings_never_leave_this_machine(tmp_path: Path) -> None:
+    """An address of another one, and no join: no connection is made; one line says what to do."""
+
+    async def scenario() -> None:
+        async with rigged(tmp_path, 1) as rig:
+            rig.link._backoff = waits = Waits()
+            rig.link.contact = Contact(DEVICE, (Address("192.0.2.1", 8888),))
+            rig.accept(1.0)
+            async with running(rig):
+                await until(lambda: len(waits.waits_s) >= 3)
+                rig.spool.end()
+                assert not await rig.link.drain(60.0)
+            assert waits.waits_s[:3] == [60.0, 120.0, 240.0]
+            assert rig.spool.held_readings == 1
+
+    (entry,) = play(scenario())
+    assert (entry["event"], entry["reason"]) == ("link_down", "not_joined")
+    assert entry["detail"].startswith(
+        "192.0.2.1 is another machine, and this device has not joined"
+    )
+    assert "telegauge-collector invite" in entry["detail"]
+
+
+def test_session_over_tls(tmp_path: Path) -> None:
+    """With the key that the join gave, to the certificate that it showed: readings are stored."""
+
+    async def scenario() -> None:
+        async with with_server(tmp_path) as (rig, server):
+            rig.link.contact = member(server)
+            rig.close_batches(3)
+            async with running(rig):
+                await until(lambda: rig.spool.acknowledged == 3)
+            (session,) = server.made
+            assert session._caller.fingerprint == server.certificate.fingerprint
+            assert session.device == DEVICE
+
+    assert [each["event"] for each in play(scenario()) if "link" in each["event"]] == ["link_up"]
+
+
+def test_wrong_certificate_is_told_nothing(tmp_path: Path) -> None:
+    """Not one byte of ours, however often it is met; the reason is said once."""
+
+    async def scenario() -> None:
+        async with tls_peer(tmp_path / "peer") as peer, rigged(tmp_path, 1) as rig:
+            contact = joined_as(DEVICE, peer)
+            assert contact.credentials is not None
+            other = replace(contact.credentials, fingerprint=bytes(32))
+            rig.link.contact = contact._replace(credentials=other)
+            rig.accept(1.0)
+            async with running(rig):
+                await until(lambda: peer.met >= 3)
+                rig.spool.end()
+                assert not await rig.link.drain(60.0)
+            assert set(peer.heard) <= {b""}
+            assert rig.spool.held_readings == 1
+
+    (entry,) = play(scenario())
+    assert (entry["event"], entry["reason"]) == ("link_down", "wrong_collector")
+    assert "join again" in entry["detail"]
+
+
+def test_peer_without_tls_is_told_nothing(tmp_path: Path) -> None:
+    """A plain collector at the address: what TLS says of it, in words."""
+
+    async def scenario() -> None:
+        async with met(tmp_path) as (rig, collector):
+            found = Credentials(DEVICE, bytes(32), bytes(32), ("127.0.0.1:1",))
+            rig.link.contact = rig.link.contact._replace(credentials=found)
+            async with running(rig):
+                await until(lambda: rig.link.last_end)
+            assert not any(each.heard(Hello) for each in collector.sessions)
+
+    entry, *_ = play(scenario())
+    assert entry["reason"] == "no_connection"
+    assert entry["detail"].startswith("[SSL: ") or "ended the connection" in entry["detail"]
+
+
+def test_addresses_are_tried_in_turn(tmp_path: Path) -> None:
+    """Where nobody is, or somebody else, the next one is; and a session that was cut is begun again
+    where it was.
+    """
+
+    async def scenario() -> None:
+        async with with_server(tmp_path) as (rig, server), tls_peer(tmp_path / "peer") as peer:
+            contact = member(server)
+            others = (Address("127.0.0.1", free_port()), peer.address)
+            rig.link.contact = contact._replace(addresses=(*others, *contact.addresses))
+            async with running(rig):
+                assert rig.link.address == others[0]
+                await until(lambda: rig.link.is_up)
+                assert rig.link.address == contact.addresses[0]
+                server.made[0].transport.abort()
+                await until(lambda: rig.link.sessions == 2)
+            assert peer.met == 1
+            assert set(peer.heard) <= {b""}
+
+    told = [each for each in play(scenario()) if each["event"].startswith("link")]
+    reasons = [each.get("reason", "up") for each in told]
+    assert reasons == ["no_connection", "wrong_collector", "up", "connection_lost", "up"]
+    assert len({each["collector"] for each in told}) == 3
+
+
+# --- where it is not let in
+
+
+def test_refused_device_waits_and_a_join_ends_that(tmp_path: Path) -> None:
+    """A minute, then twice as long; the next join counts from the beginning, and connects at once."""
+    no = frames.encode(Bye("not_accepted", 0.0, "no such device"))
+
+    async def scenario() -> None:
+        async with with_server(tmp_path) as (rig, server), tls_peer(tmp_path / "no", no) as peer:
+            rig.link._backoff = waits = Waits()
+            rig.link.contact = joined_as(DEVICE, peer)
+            rig.accept(1.0)
+            async with running(rig):
+                await until(lambda: len(waits.waits_s) >= 3)
+                assert waits.waits_s[:3] == [60.0, 120.0, 240.0]
+                before = len(waits.waits_s)
+                rig.link.rejoin(joined_as("shed", peer))
+                await until(lambda: len(waits.waits_s) > before + 1)
+                assert 60.0 in waits.waits_s[before : before + 2]
+                rig.link._backoff = Backoff()  # which waits for a minute
+                await until(rig.link.next_try_s)
+                rig.link.rejoin(member(server))
+                await until(lambda: rig.spool.acknowledged == 1)
+
+    entries = play(scenario())
+    refusals = [each for each in entries if each.get("reason") == "not_accepted"]
+    assert {each["detail"] for each in refusals} == {"no such device"}
+
+
+def test_revoked_device_keeps_its_readings(tmp_path: Path) -> None:
+    """It comes back no sooner than it was told to; a stop does not wait for it."""
+
+    async def scenario() -> None:
+        async with with_server(tmp_path) as (rig, server):
+            rig.link.contact = member(server)
+            async with running(rig):
+                await until(lambda: rig.link.is_up)
+                server.trust.revoke(DEVICE, time.time_ns())
+                server.made[0].transport.abort()
+                await until(lambda: rig.link.next_try_s() is not None)
+                await until(lambda: rig.link.last_end and rig.link.last_end.reason == "revoked")
+                rig.accept(1.0)
+                assert 3590.0 < (rig.link.next_try_s() or 0.0) <= 3600.0
+                rig.spool.end()
+                assert not await rig.link.drain(60.0)
+                assert len(server.made) == 2
+            assert rig.spool.held_readings == 1
+
+    play(scenario())
+
+
+# --- another key, another join
+
+
+def rotated(server: ServerRig) -> bytes:
+    """Give the device another key over its session, and return it."""
+    session = server.sessions.of(DEVICE)
+    assert session is not None
+    key = server.trust.rotate(DEVICE)
+    session.give_key(key)
+    return key
+
+
+class Keeper:
+    """Keeps credentials; `may_go_on`: while it is not set, writing takes its time."""
+
+    def __init__(self) -> None:
+        self.kept: list[Credentials] = []
+        self.begun = 0
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.error: KeyFileError | None = None
+
+    def __call__(self, found: Credentials) -> None:
+        """Keep these."""
+        self.begun += 1
+        assert self.may_go_on.wait(WITHIN_S)
+        if self.error is not None:
+            raise self.error
+        self.kept.append(found)
+
+
+@asynccontextmanager
+async def kept(folder: Path) -> AsyncIterator[tuple[Rig, ServerRig, Keeper]]:
+    """A device that is let in, and runs; and what keeps its credentials."""
+    async with with_server(folder) as (rig, server):
+        rig.link._keep = keeper = Keeper()
+        rig.link.contact = member(server)
+        try:
+            async with running(rig):
+                await until(lambda: rig.link.is_up)
+                yield rig, server, keeper
+        finally:
+            keeper.may_go_on.set()
+
+
+def key_of(rig: Rig) -> bytes:
+    """The key that is in use."""
+    assert rig.link.contact.credentials is not None
+    return rig.link.contact.credentials.key
+
+
+def test_key_is_kept_and_then_used(tmp_path: Path) -> None:
+    """The session comes back with it at once, at the same address, and nothing is lost meanwhile."""
+
+    async def scenario() -> None:
+        async with kept(tmp_path) as (rig, server, keeper):
+            turns = rig.link._turn = 4
+            key = rotated(server)
+            rig.accept(1.0)
+            await until(lambda: rig.link.sessions == 2 and rig.spool.acknowledged == 1)
+            found = server.trust.find(DEVICE)
+            assert found is not None
+            assert (found.key, found.next_key) == (key, None)
+            assert [each.key for each in keeper.kept] == [key] == [key_of(rig)]
+            assert rig.link._turn == turns
+
+    entries = [each["event"] for each in play(scenario())]
+    assert entries.count("key_taken") == 1
+
+
+@pytest.mark.parametrize("why", ["full", "handed over"])
+def test_key_that_cannot_be_kept_is_not_used(tmp_path: Path, why: str) -> None:
+    """The one that it has goes on: after a restart there would be no other."""
+
+    async def scenario() -> None:
+        async with kept(tmp_path) as (rig, server, keeper):
+            former = key_of(rig)
+            if why == "full":
+                keeper.error = KeyFileError("no space left on device")
+            else:
+                rig.link._keep = None
+            rotated(server)
+            rig.accept(1.0)
+            await until(lambda: rig.spool.acknowledged == 1)
+            await until(lambda: keeper.begun == (why == "full") and not rig.link._keeping.locked())
+            server.made[0].transport.abort()
+            await until(lambda: rig.link.sessions == 2)
+            assert key_of(rig) == former
+            assert keeper.kept == []
+
+    assert "key_not_taken" in [each["event"] for each in play(scenario())]
+
+
+def test_key_is_used_also_where_its_session_was_cut(tmp_path: Path) -> None:
+    """What was written is what is used: else the next start would come with a key of its own."""
+
+    async def scenario() -> None:
+        async with kept(tmp_path) as (rig, server, keeper):
+            keeper.may_go_on.clear()
+            key = rotated(server)
+            await until(lambda: keeper.begun)
+            server.made[0].transport.abort()
+            await until(lambda: rig.link.sessions == 2)
+            keeper.may_go_on.set()
+            await until(lambda: rig.link.sessions == 3)
+            assert key_of(rig) == key == keeper.kept[-1].key
+
+    play(scenario())
+
+
+def test_same_key_twice_is_one(tmp_path: Path) -> None:
+    """A KEY that is repeated while it is being kept: the session comes back once."""
+
+    async def scenario() -> None:
+        async with kept(tmp_path) as (rig, server, keeper):
+            keeper.may_go_on.clear()
+            key = rotated(server)
+            session = server.sessions.of(DEVICE)
+            assert session is not None
+            session.give_key(key)
+            await until(lambda: keeper.begun and len(rig.stream._tasks) == 2)
+            keeper.may_go_on.set()
+            await until(lambda: rig.link.sessions == 2)
+            rig.accept(1.0)
+            await until(lambda: rig.spool.acknowledged == 1)
+            assert (keeper.begun, rig.link.sessions) == (1, 2)
+
+    play(scenario())
+
+
+def test_join_goes_before_a_key_that_came_late(tmp_path: Path) -> None:
+    """A KEY for who this device was is not kept in place of what the join brought."""
+
+    async def scenario() -> None:
+        async with kept(tmp_path) as (rig, server, keeper):
+            shed = member(server, "shed")
+            keeper.may_go_on.clear()
+            joining = asyncio.create_task(rig.link.join(shed))
+            await until(lambda: keeper.begun == 1)
+            rotated(server)
+            await until(lambda: len(rig.stream._tasks) == 1)
+            keeper.may_go_on.set()
+            await joining
+            await until(lambda: server.sessions.of("shed"))
+            assert keeper.kept == [shed.credentials]
+            assert rig.link.contact is shed
+
+    play(scenario())
+
+
+def test_join_that_cannot_be_kept_changes_nothing(tmp_path: Path) -> None:
+    """Whoever handed it over is told; the session goes on."""
+
+    async def scenario() -> None:
+        async with kept(tmp_path) as (rig, server, keeper):
+            keeper.error = KeyFileError("no space left on device")
+            before = rig.link.contact
+            with pytest.raises(KeyFileError):
+                await rig.link.join(member(server, "shed"))
+            assert rig.link.contact is before
+            rig.accept(1.0)
+            await until(lambda: rig.spool.acknowledged == 1)
+            assert rig.link.sessions == 1
+
+    play(scenario())
+
+
+def test_join_under_another_name_begins_anew(tmp_path: Path) -> None:
+    """What was offered under the former one is set aside; what is read from now on goes out."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path) as (rig, collector):
+            collector.acknowledges = False
+            rig.accept(1.0)
+            rig.link.send_now()
+            await until(lambda: collector.readings == 1)
+            former = rig.epoch
+            rig.link.rejoin(Contact("shed", rig.link.contact.addresses))
+            await until(lambda: rig.link.is_up)
+            rig.accept(2.0)
+            rig.link.send_now()
+            await until(lambda: collector.readings == 2)
+            assert [each.device for each in collector.session.heard(Hello)] == ["shed"]
+            (hold,) = collector.session.heard(Hold)
+            assert [each.epoch for each in hold.epochs] == [rig.epoch]
+            assert [each.epoch for each in rig.spool.epochs.of_others("shed")] == [former]
+            assert spool_status(rig.spool, rig.link.owner, 1.0).others_epochs == 1
+            rig.link.rejoin(Contact(DEVICE, rig.link.contact.addresses))
+            collector.acknowledges = True
+            await until(lambda: former in collector.ends)
+
+    play(scenario())
+
+
+def test_join_while_a_session_is_being_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At an address that never answers: it is left at once, not when its time is over."""
+    monkeypatch.setattr(link_module, "CONNECT_TIMEOUT_S", 3600.0)
+
+    async def scenario() -> None:
+        async with with_server(tmp_path) as (rig, server):
+            with socket.create_server(("127.0.0.1", 0)) as silent:
+                silent.settimeout(0)
+                contact = member(server)
+                address = Address("127.0.0.1", silent.getsockname()[1])
+                rig.link.contact = contact._replace(addresses=(address,))
+                async with running(rig):
+                    await until(lambda: rig.link._opening)
+                    await asyncio.sleep(0)
+                    rig.link.rejoin(contact)
+                    rig.link.rejoin(contact)
+                    await until(lambda: rig.link.is_up)
+                    assert rig.link.sessions == 1
+
+    entries = [each for each in play(scenario()) if each["event"].startswith("link")]
+    assert [each["event"] for each in entries] == ["link_down", "link_up"]
+    assert entries[0]["reason"] == "stopping"
+
+
+def test_join_at_any_moment_of_an_opening(tmp_path: Path) -> None:
+    """However far the one before has come, the session that stays is that of the last join."""
+
+    async def scenario() -> None:
+        async with with_server(tmp_path) as (rig, server):
+            names = [f"pi-{number}" for number in range(30)]
+            rig.link.contact = member(server)
+            async with running(rig):
+                for turns, name in enumerate(names):
+                    contact = member(server, name)
+                    rig.link.rejoin(member(server))
+                    for _ in range(turns):
+                        await asyncio.sleep(0.0005)
+                    rig.link.rejoin(contact)
+                    await until(lambda name=name: server.sessions.of(name) and rig.link.is_up)
+                    assert rig.stream._contact is contact
+
+    play(scenario())
+
+
+def test_join_at_the_last_moment_of_an_opening(tmp_path: Path) -> None:
+    """Connected, but not known to the link yet: that session is not left to go on."""
+
+    async def scenario() -> None:
+        async with with_server(tmp_path) as (rig, server):
+            loop = asyncio.get_running_loop()
+            connect, contact = loop.create_connection, member(server, "shed")
+
+            async def create_connection(*how: Any, **more: Any) -> Any:
+                made = await connect(*how, **more)
+                if rig.link.contact is not contact:
+                    rig.link.rejoin(contact)
+                return made
+
+            rig.link.contact = member(server)
+            with patch.object(loop, "create_connection", create_connection):
+                async with running(rig):
+                    await until(lambda: rig.link.is_up)
+                    assert rig.stream._contact is contact
+                    await until(lambda: server.sessions.devices == ["shed"])
+
+    play(scenario())
+
+
+def test_join_while_epochs_are_offered(tmp_path: Path) -> None:
+    """A card that takes its time: the next session waits for the one before, and has an epoch then."""
+
+    async def scenario() -> None:
+        async with met(tmp_path) as (rig, collector):
+            rig.close_batches(1)
+            mover, go_on = rig.spool.mover, threading.Event()
+            assert mover is not None
+            stalled = asyncio.create_task(mover.card.do(lambda _: go_on.wait(WITHIN_S)))
+            async with running(rig):
+                await until(lambda: collector.sessions and collector.session.heard(Describe))
+                rig.link.rejoin(Contact("shed", rig.link.contact.addresses))
+                await until(lambda: len(collector.sessions) == 2)
+                await until(lambda: collector.session.heard(Describe))
+                go_on.set()
+                await stalled
+                await until(lambda: rig.link.is_up)
+                (hold,) = collector.session.heard(Hold)
+                assert [each.epoch for each in hold.epochs] == [rig.epoch]
+                rig.accept(1.0)
+                await until(lambda: collector.readings == 1)
+            assert [each.owner for each in rig.spool.epochs] == [DEVICE, "shed"]
+            assert len(collector.sessions) == 2
+
+    play(scenario())
+
+
+def test_join_without_room_for_another_epoch_is_tried_again(tmp_path: Path) -> None:
+    """A session in which nothing could be offered would stay for ever: it ends, and says why."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path) as (rig, collector):
+            with patch.object(rig.spool.near, "put_epochs", raising("full")):
+                rig.link.rejoin(Contact("shed", rig.link.contact.addresses))
+                await until(lambda: len(collector.sessions) > 2)
+                assert rig.link.last_end is not None
+                assert "no room to begin another epoch" in rig.link.last_end.detail
+            await until(lambda: rig.link.is_up)
+            assert [each.device for each in collector.session.heard(Hello)] == ["shed"]
+
+    play(scenario())
+
+
+def test_join_leaves_nothing_behind(tmp_path: Path) -> None:
+    """What was offered to the former collector is acknowledged by it, to its end, before the change."""
+
+    async def scenario() -> None:
+        async with kept(tmp_path) as (rig, server, _):
+            former = rig.link.owner
+            rig.accept(1.0)
+            await rig.link.join(member(server, "shed"))
+            await until(lambda: rig.link.sessions == 2)
+            rig.accept(2.0)
+            await until(lambda: rig.spool.acknowledged == 2)
+            assert not rig.spool.epochs.offered_to(former)
+            assert not rig.spool.epochs.of_others(rig.link.owner)
 
     play(scenario())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from device import link_stream
+from device.credentials import Credentials
 from device.link import BATCH_AGE_S
 from device.spool.tier import Tier
 from kit.links import (
@@ -34,14 +35,11 @@ from wire import frames
 from wire.blocks import Point
 from wire.bodies import (
     Ack,
-    Body,
-    Bye,
     Command,
     Describe,
     End,
     Gap,
     Held,
-    Hello,
     Hold,
     Mark,
     Marks,
@@ -49,6 +47,7 @@ from wire.bodies import (
     Result,
 )
 from wire.conversation import Closed
+from wire.greetings import Hello
 from wire.receiver import Arrived
 from wire.sender import BACKLOG_BYTES, WINDOW_BYTES
 
@@ -866,36 +865,49 @@ class FarTransport(asyncio.Transport):
     abort = close
 
 
-def told(folder: Path, peer: tuple[str, int] | None) -> tuple[list[Body], bool]:
-    """What a peer at an address is told first, and whether the connection is closed."""
+def told(
+    folder: Path, peer: tuple[str, int] | None, joined: Credentials | None = None
+) -> tuple[bytes, Closed | None]:
+    """What a peer at an address is told first, without TLS; and how the session ended, if it did."""
 
-    async def scenario() -> tuple[list[Body], bool]:
+    async def scenario() -> tuple[bytes, Closed | None]:
         ended: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         async with rigged(folder, 1) as rig:
-            stream = link_stream.LinkStream(rig.link, ended)
+            contact = rig.link.contact._replace(credentials=joined)
+            stream = link_stream.LinkStream(rig.link, contact, ended)
             transport = FarTransport(peer)
             stream.connection_made(transport)
-            found = frames.FrameReader().feed(transport.written)
-            said = [frames.decode(kind, data) for kind, data in found], transport.closed
+            closed = ended.result() if ended.done() else None
+            assert transport.closed is (closed is not None)
             stream.connection_lost(None)
-        return said
+        return transport.written, closed
 
     return asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "fe80::1"])
-def test_other_machines_are_told_nothing_of_ours(tmp_path: Path, host: str) -> None:
-    """Until there are keys: no description, no reading leaves this machine."""
+def test_other_machines_are_told_nothing_at_all(tmp_path: Path, host: str) -> None:
+    """Without a join: not even who we are, whatever name has led there."""
     said, closed = told(tmp_path, (host, 8888))
-    assert closed
-    assert isinstance(said[-1], Bye)
-    assert said[-1].reason == "not_accepted"
-    assert host in said[-1].detail
+    assert (said, closed and closed.reason) == (b"", "wrong_collector")
+    assert closed is not None
+    assert host in closed.detail
+
+
+@pytest.mark.parametrize("peer", [("127.0.0.1", 8888), ("192.0.2.1", 8888), None])
+def test_who_shows_no_certificate_is_told_nothing(
+    tmp_path: Path, peer: tuple[str, int] | None
+) -> None:
+    """Once this device has joined: there is no plain session any more, on this machine neither."""
+    joined = Credentials(DEVICE, bytes(32), bytes(32), ("127.0.0.1:8888",))
+    said, closed = told(tmp_path, peer, joined)
+    assert (said, closed and closed.reason) == (b"", "wrong_collector")
 
 
 @pytest.mark.parametrize("peer", [("127.0.0.1", 8888), ("::1", 8888), None])
 def test_this_machine_is_greeted(tmp_path: Path, peer: tuple[str, int] | None) -> None:
     """Also a connection that is gone before it could be looked at raises nothing."""
     said, closed = told(tmp_path, peer)
-    assert said == [Hello(DEVICE, 1, 1, AGENT)]
-    assert not closed
+    [(kind, data)] = frames.FrameReader().feed(said)
+    assert frames.decode(kind, data) == Hello(DEVICE, 1, 1, AGENT)
+    assert closed is None

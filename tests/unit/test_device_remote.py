@@ -115,6 +115,20 @@ def test_what_is_not_allowed_is_not_done(
     assert [entry["event"] for entry in play(scenario)] == ["command_failed"]
 
 
+def test_answers_have_the_name_that_a_join_gave() -> None:
+    """From the next command on: series, and what is said of what is not allowed."""
+
+    async def scenario() -> None:
+        rig = Rig(sensor_of(ScriptedAdapter(), "air"), allow=["read_now"])
+        rig.remote.device = "shed"
+        assert rig.remote.device == "shed"
+        assert list((await rig.obey("read_now")).values) == ["shed/air.value"]
+        assert "not allowed on shed" in (await rig.obey("ping")).detail
+        end(rig)
+
+    play(scenario)
+
+
 def test_output_is_allowed_by_being_named() -> None:
     """`allow` need not say it again: this one gets as far as to its arguments."""
 

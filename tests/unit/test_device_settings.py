@@ -1,5 +1,7 @@
 """What device.yaml may say."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def test_everything_but_sensors_may_be_left_out(read):
     """The defaults, in the units the code uses."""
     settings = read(AIR)
     assert settings.name is None
-    assert settings.collector.address == "127.0.0.1:8888"
+    assert settings.collector.address is None
     assert settings.collector.transport == "tcp"
     spool = settings.spool
     assert (spool.policy, spool.at_risk_s, spool.max_bytes) == ("frugal", 10, 256 * 2**20)
@@ -93,7 +95,8 @@ def test_everything_can_be_said(read):
             ":4:62: commands.outputs.fan.options.pni: ",
         ),
         ("logs: {level: warn}\n", "Did you mean `warning`?"),
-        ("collector: {address: 192.168.1.20:8888}\n", ":4:13: collector.address: 192.168.1.20 is"),
+        ("collector: {address: 192.168.1:8888}\n", ":4:22: collector.address: `192.168.1:8888` is"),
+        ("collector: {address: 'my hub'}\n", "Accepted: host:port, such as"),
         ("collector: {address: 127.0.0.1:0}\n", "port 0 does not exist"),
         ("  agent: {driver: host}\n", ":4:3: sensors.agent: `agent` is reserved"),
         ("  Soil: {driver: host}\n", ":4:3: sensors.Soil: `Soil` is not accepted"),
@@ -113,6 +116,28 @@ def test_what_is_wrong_is_told(read, text, part):
         read(AIR + text)
     assert part in str(caught.value)
     assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("address", ["192.168.1.20", "hub.local:9", "'[2001:db8::1]:8888'"])
+def test_collector_may_be_any_machine(read, address):
+    """Who may come in is for keys to say, not for addresses."""
+    assert read(AIR + f"collector: {{address: {address}}}\n").collector.address
+
+
+def test_name_is_that_of_the_join(tmp_path):
+    """Another one is an error with its place, and with what to do; left out, or the same, is right."""
+    file = tmp_path / "device.yaml"
+    check = partial(problems, joined_as="greenhouse")
+    for text in (AIR, AIR + "name: greenhouse\n"):
+        file.write_text(text)
+        load(file, DeviceSettings, check)
+    file.write_text(AIR + "label: Shed\nname: shed\n")
+    with pytest.raises(ConfigError) as caught:
+        load(file, DeviceSettings, check)
+    assert f"{file}:5:1: name: `shed` is not the name that this device joined as" in str(
+        caught.value
+    )
+    assert "`greenhouse`: leave `name` out, or join again as shed" in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "sensors:\n", "sensors: {}\n", "sensors: []\n", "name: a\n"])

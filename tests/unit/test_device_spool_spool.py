@@ -118,7 +118,7 @@ def test_acknowledged_in_time_nothing_moves(home: Home) -> None:
                 home.clock.go_on(0.03)
                 spool.close_batch()
                 await spool.held(OWNER)
-                await spool.roll_if_long()
+                await spool.roll_if_due(OWNER)
                 spool.acknowledge(present_of(spool), number + 1)
                 await at_rest(spool)
             assert contents(home.state) == before
@@ -233,19 +233,19 @@ def test_roll_where_much_waits(home: Home, policy: str) -> None:
         async with home.opened(policy) as spool:
             former = present_of(spool)
             long_batches(spool, 50 * KIB)
-            await spool.roll_if_long()
+            await spool.roll_if_due(OWNER)
             assert present_of(spool) is former
             accept(spool, 1.0)
             long_batches(spool, 20 * KIB)
             accept(spool, 2.0)
-            await spool.roll_if_long()
+            await spool.roll_if_due(OWNER)
             assert (former.end, former.last_seq) == ("rolled", len(await row_by_row(spool, former)))
             assert spool.intake.open_readings == 0, "what was accepted in an epoch stays in it"
             assert present_of(spool).last_seq == 0
             accept(spool, 3.0)
             spool.close_batch()
             assert (await held_values(spool))[-3:] == [1.0, 2.0, 3.0]
-            await spool.roll_if_long()
+            await spool.roll_if_due(OWNER)
             assert len(spool.epochs) == 2
 
     play(scenario())
@@ -258,7 +258,7 @@ def test_roll_counts_what_waits_only(home: Home) -> None:
         async with home.opened() as spool:
             long_batches(spool, 200 * KIB)
             spool.acknowledge(present_of(spool), present_of(spool).last_seq - 1)
-            await spool.roll_if_long()
+            await spool.roll_if_due(OWNER)
             assert len(spool.epochs) == 1
 
     play(scenario())
@@ -274,11 +274,35 @@ def test_roll_away_from_a_card_that_fails(home: Home) -> None:
             with failing_at("spool_before_commit", "io"):
                 fill(spool, 1, first=1)
                 assert not await spool.move()
-                await spool.roll_if_long()
+                await spool.roll_if_due(OWNER)
                 assert present_of(spool).last_seq == 0
-                await spool.roll_if_long()
+                await spool.roll_if_due(OWNER)
                 assert len(spool.epochs) == 2
             assert await held_values(spool) == [0.0, 1.0]
+
+    play(scenario())
+
+
+def test_roll_away_from_another_owner(home: Home) -> None:
+    """What was offered to one collector is not another's: there the next epoch is the first."""
+
+    async def scenario() -> None:
+        async with home.opened() as spool:
+            fill(spool, 1)
+            await spool.roll_if_due(OWNER)
+            assert len(spool.epochs) == 1, "nobody has been offered it"
+            former = present_of(spool)
+            assert [each.epoch for each in await spool.held(OWNER)] == [former.epoch]
+            await spool.roll_if_due("greenhouse@another")
+            assert former.end == "rolled"
+            fill(spool, 1, first=1)
+            await spool.roll_if_due("greenhouse@another")
+            offered = await spool.held("greenhouse@another")
+            assert [each.epoch for each in offered] == [present_of(spool).epoch]
+            assert spool.epochs.of_others("greenhouse@another") == [former]
+            await spool.roll_if_due(OWNER)
+            offered = await spool.held(OWNER)
+            assert [each.epoch for each in offered] == [present_of(spool).epoch, former.epoch]
 
     play(scenario())
 
@@ -293,10 +317,10 @@ def test_roll_without_room_is_put_off(home: Home, what: str) -> None:
             former = present_of(spool)
             accept(spool, 1.0)
             with patch.object(spool.near, what, raising("full")):
-                await spool.roll_if_long()
+                await spool.roll_if_due(OWNER)
             assert (present_of(spool), former.end) == (former, None)
             accept(spool, 2.0)
-            await spool.roll_if_long()
+            await spool.roll_if_due(OWNER)
             assert former.end == "rolled"
             assert (await held_values(spool))[-2:] == [1.0, 2.0]
 

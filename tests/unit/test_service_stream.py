@@ -13,9 +13,16 @@ from kit.wireworks import EPOCH, sealed_batch
 from service import stream
 from service.stream import ConversationStream
 from wire import conversation, frames
-from wire.bodies import Ack, Body, Bye, Describe, Hello, Ping, Pong, Ready
+from wire.bodies import (
+    Ack,
+    Bye,
+    Describe,
+    Ping,
+    Pong,
+)
 from wire.conversation import Closed, Event, State
-from wire.frames import FrameReader, FrameType
+from wire.frames import Body, FrameReader, FrameType
+from wire.greetings import Hello, Ready
 from wire.receiver import Arrived, Receiver
 
 HELLO = frames.encode(Hello("greenhouse", 1, 1, "test"))

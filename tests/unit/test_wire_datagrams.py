@@ -118,6 +118,9 @@ def test_batch_is_checked_against_its_datagram() -> None:
         check_batch(resealed(sealed, 24, struct.pack("<Q", 2**63)), EPOCH, 2**63)
 
 
+# What RFC 6479 has in place of a bit shift: a ring of blocks, of which one is more than the window needs.
+BLOCK = 8
+RING = WIDTH + BLOCK
 # Each step: a seq, and whether it is let in.
 EDGES = {
     "first": [(1, True), (1, False), (2, True), (1, False), (2, False)],
@@ -146,12 +149,37 @@ EDGES = {
         (9, True), (2 * (WIDTH + 8), True), (WIDTH + 8 + 9, True), (WIDTH + 8 + 9, False),
     ],
     "same place a ring later": [(16, True), (16 + WIDTH + 8, True), (16, False), (24, False), (25, True)],
+    "edge of a block": [
+        (7, True), (8, True), (7, False), (8, False), (16, True), (15, True), (9, True), (14, True),
+        (15, False), (16, False), (9, False),
+    ],
+    "end of the ring": [
+        (RING - 1, True), (RING, True), (RING - 1, False), (RING, False), (RING + 1, True),
+        (BLOCK, False), (BLOCK + 1, False), (BLOCK + 2, True), (RING + 1, False),
+    ],
+    "end of the ring, overtaken": [
+        (RING + 1, True), (RING - 1, True), (RING, True), (RING - 1, False), (RING, False),
+        (RING + 1, False),
+    ],
+    "a block is entered while the window is full of others": [
+        *((seq, True) for seq in range(1, WIDTH + 1)), (WIDTH + 1, True), (1, False), (2, False),
+        (WIDTH, False), (WIDTH + 2, True), (3, False), (WIDTH + 1, False),
+    ],
+    "round the ring and back": [
+        (RING, True), (2 * RING, True), (2 * RING - WIDTH, False), (2 * RING - WIDTH + 1, True),
+        (RING, False), (3 * RING - 1, True), (2 * RING, False), (2 * RING + BLOCK - 1, False),
+        (2 * RING + BLOCK, True), (3 * RING - 1, False),
+    ],
+    "forged jumps to the end of time": [
+        (2**63, False), (2**64, False), (2**64 + 1, False), (WIDTH, True), (2**63 + WIDTH, False),
+        (2**64 + WIDTH, False), (WIDTH, False),
+    ],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("steps", EDGES.values(), ids=EDGES.keys())
 def test_edges_of_the_window(steps: list[tuple[int, bool]]) -> None:
-    """At each edge a seq is let in exactly once, or never."""
+    """RFC 6479: at each edge of window, block and ring a seq is let in exactly once, or never."""
     window = ReplayWindow()
     for number, (seq, is_let_in) in enumerate(steps):
         assert window.is_new(seq) is is_let_in, (number, seq)
@@ -182,6 +210,29 @@ def test_asking_moves_nothing() -> None:
     window.take(5)
     assert window.is_new(2**62)
     assert [window.is_new(seq) for seq in (4, 5, 6)] == [True, False, True]
+
+
+JUMPS = sorted(
+    edge + by
+    for edge in (1, BLOCK, WIDTH - BLOCK, WIDTH, RING, RING + BLOCK, 2 * RING)
+    for by in range(-2, 3)
+    if edge + by > 0
+)
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_jump_from_every_place_of_a_block(jump: int) -> None:
+    """RFC 6479: from each bit of a block, over its edge, the window's, the ring's: as a set says."""
+    for start in range(RING - BLOCK, RING + BLOCK + 1):
+        window, came, highest = ReplayWindow(), set[int](), start + jump
+        for seq in (*range(start - WIDTH + 1, start, 13), start, highest):
+            window.take(seq)
+            came.add(seq)
+        oldest = highest - WIDTH + 1
+        for edge in (start - WIDTH, start, oldest, highest, highest + RING):
+            for seq in range(edge - 2 * BLOCK, edge + 2 * BLOCK + 1):
+                is_new = seq >= max(oldest, 1) and seq not in came
+                assert window.is_new(seq) is is_new, (start, seq)
 
 
 NEAR = st.integers(-3 * WIDTH, 3 * WIDTH)

@@ -12,31 +12,35 @@ from kit.wireworks import EPOCH, HELD, MOMENT
 from wire import frames
 from wire.bodies import (
     Ack,
-    Body,
     Bye,
     Command,
     DatagramKey,
     Describe,
     End,
     Gap,
-    Hello,
     Hold,
+    Key,
     Mark,
     Marks,
     OpenDatagrams,
     Ping,
     Pong,
-    Ready,
     Reject,
     Report,
     Result,
 )
 from wire.errors import PeerError
-from wire.frames import FrameReader, FrameType
+from wire.frames import Body, FrameReader, FrameType
+from wire.greetings import Auth, Challenge, Hello, Join, Joined, Ready
 
 BODIES: list[Body] = [
     Hello("greenhouse", 1, 1, "test"),
+    Hello("greenhouse", 1, 1, "test", bytes(32)),
+    Join(bytes(8), bytes(32), 1, 1, "test"),
+    Challenge(bytes(32)),
+    Auth(bytes(32)),
     Ready(1, "test"),
+    Joined("greenhouse", bytes(32)),
     Describe([]),
     Hold([HELD], more=True, lost="spool_lost"),
     Marks([Mark(EPOCH, 0)], more=True),
@@ -50,6 +54,7 @@ BODIES: list[Body] = [
     OpenDatagrams(EPOCH, MOMENT, 10**9),
     DatagramKey(EPOCH, 2**32 - 1, bytes(32)),
     Report(EPOCH, 10, 9, 1),
+    Key(bytes(32)),
     Ping(3),
     Pong(3),
     Bye("stopping"),
@@ -83,6 +88,16 @@ def test_pieces_make_no_difference(cuts: list[int]) -> None:
     assert not reader.begun
 
 
+def test_frame_has_begun_until_it_is_whole() -> None:
+    """From its first byte on, and again from the first byte behind it."""
+    reader, frame = FrameReader(), frames.encode(Ping(1))
+    seen = [reader.begun]
+    for piece in (frame[:1], frame[1:5], frame[5:], frame + frame[:1]):
+        reader.feed(piece)
+        seen.append(reader.begun)
+    assert seen == [False, True, True, False, True]
+
+
 def test_frame_of_the_limit_passes_and_one_byte_more_does_not() -> None:
     """The limit is checked on the length alone, before anything of the body is kept."""
     head = struct.pack("<IB", 1024, FrameType.HELLO)
@@ -108,6 +123,15 @@ def test_unknown_fields_are_ignored() -> None:
     [
         (FrameType.HELLO, {"device": "a"}),
         (FrameType.HELLO, {"device": "a" * 65, "lowest_version": 1, "highest_version": 1}),
+        (FrameType.HELLO, {"device": "a", "lowest_version": 1, "highest_version": 1, "nonce": bytes(31)}),
+        (FrameType.JOIN, {"invitation": bytes(8), "nonce": None, "lowest_version": 1, "highest_version": 1}),
+        (FrameType.JOIN, {"invitation": bytes(9), "nonce": bytes(32), "lowest_version": 1, "highest_version": 1}),
+        (FrameType.CHALLENGE, {"nonce": bytes(33)}),
+        (FrameType.AUTH, {"proof": bytes(31)}),
+        (FrameType.AUTH, {}),
+        (FrameType.READY, {"version": 256}),
+        (FrameType.JOINED, {"device": "a", "key": bytes(31)}),
+        (FrameType.KEY, {"key": "x" * 32}),
         (FrameType.ACK, {"epoch": b"short", "mark": 1}),
         (FrameType.ACK, {"epoch": EPOCH, "mark": -1}),
         (FrameType.ACK, {"epoch": EPOCH, "mark": 2**63}),

@@ -3,6 +3,7 @@
 import struct
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,6 @@ from kit.wireworks import EPOCH, HELD, MOMENT, damaged, resealed, sealed_batch
 from wire import frames
 from wire.bodies import (
     Ack,
-    Body,
     Bye,
     ChannelDescription,
     Command,
@@ -20,14 +20,13 @@ from wire.bodies import (
     End,
     Gap,
     Held,
-    Hello,
     Hold,
+    Key,
     Mark,
     Marks,
     OpenDatagrams,
     Ping,
     Pong,
-    Ready,
     Reject,
     Report,
     Result,
@@ -35,10 +34,16 @@ from wire.bodies import (
 )
 from wire.conversation import Closed, State
 from wire.errors import LocalProtocolError
+from wire.frames import Body
+from wire.greetings import Auth, Challenge, Hello, Join, Joined, Ready
 from wire.receiver import MAX_HELD_EPOCHS, MAX_REJECTED_EPOCHS, Arrived, Dropped, Receiver
 
 OTHER_EPOCH = bytes(16)
 HELLO = frames.encode(Hello("greenhouse", 1, 1, "test"))
+NONCE = b"n" * 32
+PROVING = Hello("greenhouse", 1, 1, "test", b"d" * 32)
+JOIN = Join(b"i" * 8, b"d" * 32, 1, 1, "test")
+AUTH = Auth(b"p" * 32)
 
 
 def said(receiver: Receiver) -> list[Body]:
@@ -53,6 +58,15 @@ def open_receiver() -> Receiver:
     assert receiver.receive(HELLO, 0.0) == [Hello("greenhouse", 1, 1, "test")]
     receiver.ready("c")
     assert said(receiver) == [Ready(1, "c")]
+    return receiver
+
+
+def challenged_receiver(greeting: Hello | Join = PROVING) -> Receiver:
+    """A receiver that has asked for a proof."""
+    receiver = Receiver(0.0)
+    assert hear(receiver, greeting) == [greeting]
+    receiver.challenge(NONCE)
+    assert said(receiver) == [Challenge(NONCE)]
     return receiver
 
 
@@ -104,6 +118,7 @@ def test_what_the_owner_decides_goes_out() -> None:
     receiver.ack(EPOCH, 6, ended=True)
     receiver.reject(OTHER_EPOCH, 7, "x" * 300)
     bodies = [Command(1, "ping"), DatagramKey(EPOCH, 7, bytes(32)), Report(EPOCH, 10, 9, 1)]
+    receiver.key(NONCE)
     receiver.command(bodies[0])
     receiver.datagram_key(bodies[1])
     receiver.report(bodies[2])
@@ -113,6 +128,7 @@ def test_what_the_owner_decides_goes_out() -> None:
         Ack(EPOCH, 5),
         Ack(EPOCH, 6, ended=True),
         Reject(OTHER_EPOCH, 7, "x" * 200),
+        Key(NONCE),
         *bodies,
         Ping(9),
     ]
@@ -161,6 +177,79 @@ def test_endless_hold_ends_the_session() -> None:
     assert "100000 epochs" in closed_by(receiver, frames.encode(Hold([HELD]))).detail
 
 
+def test_proof_comes_before_ready() -> None:
+    """HELLO with a nonce, CHALLENGE, AUTH: each reaches the owner, who then lets the device in."""
+    receiver = challenged_receiver()
+    assert hear(receiver, AUTH) == [AUTH]
+    receiver.ready("c")
+    assert said(receiver) == [Ready(1, "c")]
+    assert hear(receiver, Hold([HELD])) == [Hold([HELD])]
+
+
+def test_join_gives_name_and_key_and_no_session() -> None:
+    """JOIN, CHALLENGE, AUTH, JOINED; the device comes again to send anything."""
+    receiver = challenged_receiver(JOIN)
+    assert hear(receiver, AUTH) == [AUTH]
+    receiver.joined("greenhouse", b"k" * 32)
+    assert said(receiver) == [Joined("greenhouse", b"k" * 32)]
+    assert closed_by(receiver, frames.encode(Describe([]))).reason == "protocol_error"
+
+
+def test_nobody_is_let_in_while_a_proof_is_awaited() -> None:
+    """A bug of ours must not become an open door; nor is anything said before HELLO."""
+    for receiver in (challenged_receiver(), challenged_receiver(JOIN), Receiver(0.0)):
+        acts = (
+            (receiver.ready, "c"),
+            (receiver.joined, "greenhouse", NONCE),
+            (receiver.challenge, NONCE),
+        )
+        for act, *arguments in acts:
+            with pytest.raises(LocalProtocolError, match="yet to come"):
+                act(*arguments)
+        assert said(receiver) == []
+
+
+@pytest.mark.parametrize("greeting", [PROVING, JOIN], ids=["HELLO", "JOIN"])
+def test_auth_that_nobody_asked_for_ends_the_session(greeting: Hello | Join) -> None:
+    """Before its CHALLENGE, in one breath with the greeting, or a second time."""
+    auth = frames.encode(AUTH)
+    receiver = Receiver(0.0)
+    hear(receiver, greeting)
+    assert closed_by(receiver, auth).reason == "protocol_error"
+    assert closed_by(Receiver(0.0), frames.encode(greeting) + auth).reason == "protocol_error"
+    receiver = challenged_receiver(greeting)
+    assert hear(receiver, AUTH) == [AUTH]
+    assert closed_by(receiver, auth).reason == "protocol_error"
+
+
+def test_auth_in_an_open_session_ends_it() -> None:
+    """The device is in already, with a proof or, on loopback, without."""
+    receiver = challenged_receiver()
+    hear(receiver, AUTH)
+    receiver.ready("c")
+    for opened in (receiver, open_receiver()):
+        assert closed_by(opened, frames.encode(AUTH)).reason == "protocol_error"
+
+
+@pytest.mark.parametrize("second", [PROVING, JOIN], ids=["HELLO", "JOIN"])
+@pytest.mark.parametrize("first", [PROVING, JOIN], ids=["HELLO", "JOIN"])
+def test_who_greets_twice_goes(first: Hello | Join, second: Hello | Join) -> None:
+    """A proof that was asked of one name cannot be used for another: before AUTH and after it."""
+    assert closed_by(challenged_receiver(first), frames.encode(second)).reason == "protocol_error"
+    receiver = challenged_receiver(first)
+    hear(receiver, AUTH)
+    assert closed_by(receiver, frames.encode(second)).reason == "protocol_error"
+
+
+def test_nothing_but_auth_answers_a_challenge() -> None:
+    """What an open session takes is refused from whoever has proven nothing."""
+    for body in (Describe([]), Hold([HELD]), OpenDatagrams(EPOCH, MOMENT, 0), Ping()):
+        receiver = challenged_receiver()
+        assert closed_by(receiver, frames.encode(body)).reason == "protocol_error"
+    batch = frames.encode_batch(sealed_batch())
+    assert "BATCH before READY" in closed_by(challenged_receiver(), batch).detail
+
+
 def test_nothing_is_acknowledged_before_ready() -> None:
     """A bug of ours is seen at once."""
     receiver = Receiver(0.0)
@@ -172,6 +261,7 @@ def test_nothing_is_acknowledged_before_ready() -> None:
         lambda: receiver.command(Command(1, "ping")),
         lambda: receiver.datagram_key(DatagramKey(EPOCH, 1, bytes(32))),
         lambda: receiver.report(Report(EPOCH, 1, 1)),
+        lambda: receiver.key(NONCE),
         lambda: receiver.ping(1),
     ):
         with pytest.raises(LocalProtocolError):
@@ -185,6 +275,12 @@ def test_nothing_is_acknowledged_before_ready() -> None:
         frames.encode(Hold([])),
         frames.encode(Ack(EPOCH, 1)),
         frames.encode(Ready(1)),
+        frames.encode(AUTH),
+        frames.encode(Challenge(NONCE)),
+        frames.encode(Joined("greenhouse", NONCE)),
+        frames.encode(Key(NONCE)),
+        frames.encode(Ping()),
+        frames.encode(Pong()),
         frames.encode(Gap(EPOCH, 1, 1, "x")),
         frames.encode(End(EPOCH, "stopped", 0, 0)),
         frames.encode(Result(1, True)),
@@ -196,7 +292,7 @@ def test_nothing_is_acknowledged_before_ready() -> None:
     ],
 )
 def test_strangers_before_hello_get_bye(data: bytes) -> None:
-    """Anything but HELLO ends the session with a frame that says why."""
+    """Anything but HELLO or JOIN ends the session with a frame that says why."""
     receiver = Receiver(0.0)
     assert closed_by(receiver, data).reason == "protocol_error"
     assert [type(each) for each in said(receiver)] == [Bye]
@@ -210,11 +306,6 @@ def test_browser_is_told_where_it_is(data: bytes) -> None:
     answer = b"".join(receiver.outgoing(0.0))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"telegauge-device" in answer
-
-
-def test_tls_is_recognised() -> None:
-    """A peer that speaks TLS is named as such, not as garbage."""
-    assert "TLS" in closed_by(Receiver(0.0), b"\x16\x03\x01\x02\x00\x01").detail
 
 
 def test_three_letters_wait_for_more_then_time_out() -> None:
@@ -232,10 +323,20 @@ def test_names_that_cannot_be_are_refused(name: str) -> None:
     assert "cannot name" in closed_by(Receiver(0.0), frames.encode(Hello(name, 1, 1))).detail
 
 
-def test_no_common_version_says_so() -> None:
+@pytest.mark.parametrize("agent", ["a\nb", "\x1b[31m", "a\u2028b", "\x7f"])
+@pytest.mark.parametrize("greeting", [PROVING, JOIN], ids=["HELLO", "JOIN"])
+def test_agent_that_could_forge_a_line_is_refused(greeting: Hello | Join, agent: str) -> None:
+    """A stranger's words are shown in terminals and logs."""
+    data = frames.encode(msgspec.structs.replace(greeting, agent=agent))
+    assert "control characters" in closed_by(Receiver(0.0), data).detail
+
+
+@pytest.mark.parametrize("greeting", [PROVING, JOIN], ids=["HELLO", "JOIN"])
+def test_no_common_version_says_so(greeting: Hello | Join) -> None:
     """A newer device learns which version is spoken here."""
     receiver = Receiver(0.0)
-    closed = closed_by(receiver, frames.encode(Hello("a", 2, 3)))
+    newer = msgspec.structs.replace(greeting, lowest_version=2, highest_version=3)
+    closed = closed_by(receiver, frames.encode(newer))
     assert closed.reason == "unsupported_version"
     assert "speaks 1" in closed.detail
     assert closed.retry_after_s > 0
@@ -457,10 +558,15 @@ def test_mutated_conversation_never_raises(data: st.DataObject) -> None:
     assert receiver.state is State.CLOSED
 
 
-@given(st.binary(max_size=3), st.integers(0, len(HELLO) - 1), st.integers(0, 3))
-def test_mutated_greeting_never_raises(new: bytes, place: int, count: int) -> None:
-    """So does a HELLO that is none."""
+@given(st.data(), st.sampled_from([PROVING, JOIN]))
+def test_mutated_greeting_never_raises(data: st.DataObject, greeting: Hello | Join) -> None:
+    """So does a HELLO or JOIN that is none, and an AUTH behind it that is none."""
     receiver = Receiver(0.0)
-    receiver.receive(HELLO[:place] + new + HELLO[place + count :], 0.0)
+    for stream in (frames.encode(greeting), frames.encode(AUTH)):
+        place, count = data.draw(st.integers(0, len(stream))), data.draw(st.integers(0, 3))
+        new = data.draw(st.binary(max_size=3))
+        events = receiver.receive(stream[:place] + new + stream[place + count :], 0.0)
+        if receiver.state is State.GREETING and any(isinstance(e, Hello | Join) for e in events):
+            receiver.challenge(NONCE)
     receiver.receive_end()
     assert receiver.state is State.CLOSED

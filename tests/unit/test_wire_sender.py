@@ -9,7 +9,6 @@ from wire import frames
 from wire.batches import Place
 from wire.bodies import (
     Ack,
-    Body,
     Bye,
     ChannelDescription,
     Command,
@@ -18,14 +17,13 @@ from wire.bodies import (
     End,
     Gap,
     Held,
-    Hello,
     Hold,
+    Key,
     Mark,
     Marks,
     OpenDatagrams,
     Ping,
     Pong,
-    Ready,
     Reject,
     Report,
     Result,
@@ -33,10 +31,14 @@ from wire.bodies import (
 )
 from wire.conversation import Closed, State
 from wire.errors import LocalProtocolError
-from wire.sender import BACKLOG_BYTES, WINDOW_BYTES, Sender
+from wire.frames import Body
+from wire.greetings import Auth, Challenge, Hello, Join, Joined, Ready
+from wire.proofs import Exchange, is_auth_proof
+from wire.sender import BACKLOG_BYTES, WINDOW_BYTES, Prover, Sender
 
 OLD_EPOCH = bytes(16)
 OLD = Held(OLD_EPOCH, 1, MOMENT, 0)
+PROVER = Prover(key=b"k" * 32, nonce=b"d" * 32, fingerprint=b"f" * 32)
 
 
 def said(sender: Sender, now_s: float = 0.0) -> list[Body | bytes]:
@@ -105,6 +107,37 @@ def test_conversation_goes_hello_describe_hold_batch() -> None:
         Ack(EPOCH, 3, ended=True),
     ]
     assert sender.unacknowledged_bytes == 0
+
+
+def test_device_that_has_a_key_proves_it() -> None:
+    """HELLO has its nonce, AUTH a proof over both nonces and the certificate it saw; READY opens."""
+    sender = Sender("greenhouse", "test", 0.0, PROVER)
+    assert said(sender) == [Hello("greenhouse", 1, 1, "test", PROVER.nonce)]
+    assert hear(sender, Challenge(b"c" * 32)) == []
+    (auth,) = said(sender)
+    assert isinstance(auth, Auth)
+    exchange = Exchange(PROVER.nonce, b"c" * 32, PROVER.fingerprint)
+    assert is_auth_proof(auth.proof, PROVER.key, exchange, "greenhouse")
+    assert hear(sender, Ready(1)) == [Ready(1)]
+    assert sender.state is State.OPEN
+
+
+def test_collector_that_asks_for_no_proof_is_not_trusted() -> None:
+    """A device that has a key takes no READY before it has shown that; else anyone could be it."""
+    refuses(Sender("greenhouse", "test", 0.0, PROVER), Ready(1))
+
+
+@pytest.mark.parametrize("opens", [False, True])
+def test_second_challenge_ends_the_session(opens: bool) -> None:
+    """One nonce, one proof: a device is no oracle, neither before READY nor after it."""
+    sender = Sender("greenhouse", "test", 0.0, PROVER)
+    hear(sender, Challenge(b"c" * 32), *([Ready(1)] if opens else []))
+    refuses(sender, Challenge(b"e" * 32))
+
+
+def test_challenge_without_a_key_ends_the_session() -> None:
+    """Who has nothing to prove with cannot answer."""
+    refuses(Sender("greenhouse", "test", 0.0), Challenge(b"c" * 32))
 
 
 def test_many_epochs_are_held_in_several_frames() -> None:
@@ -308,9 +341,10 @@ def test_books_are_in_order_whatever_happens(acts: list[tuple[str, int, bool]]) 
 
 
 def test_collector_asks_and_gives() -> None:
-    """COMMAND, DATAGRAM_KEY and REPORT reach the owner; RESULT and OPEN_DATAGRAMS go out."""
+    """COMMAND, KEY, DATAGRAM_KEY and REPORT reach the owner; RESULT and OPEN_DATAGRAMS go out."""
     sender = open_sender()
-    bodies = [Command(1, "ping"), DatagramKey(EPOCH, 7, bytes(32)), Report(EPOCH, 10, 9, 1)]
+    given = [Key(bytes(32)), DatagramKey(EPOCH, 7, bytes(32)), Report(EPOCH, 10, 9, 1)]
+    bodies = [Command(1, "ping"), *given]
     assert hear(sender, *bodies) == bodies
     sender.result(Result(1, True, "pong"))
     wish = OpenDatagrams(OLD_EPOCH, MOMENT, 10**9)
@@ -339,6 +373,10 @@ def test_long_words_of_a_bye_are_cut() -> None:
     "body",
     [
         Hello("x", 1, 1),
+        Join(bytes(8), bytes(32), 1, 1),
+        Challenge(bytes(32)),
+        Auth(bytes(32)),
+        Joined("x", bytes(32)),
         Describe([]),
         Ready(1),
         Marks([]),
@@ -355,10 +393,22 @@ def test_frames_out_of_turn_end_the_session(body: Body) -> None:
     refuses(open_sender(), body)
 
 
-@pytest.mark.parametrize("body", [Command(1, "ping"), DatagramKey(EPOCH, 1, bytes(32))])
-def test_nothing_is_taken_before_ready(body: Body) -> None:
-    """Who has not let the device in cannot command it."""
-    refuses(Sender("greenhouse", "test", 0.0), body)
+@pytest.mark.parametrize("prover", [None, PROVER], ids=["plain", "with a key"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        Command(1, "ping"),
+        DatagramKey(EPOCH, 1, bytes(32)),
+        Key(bytes(32)),
+        Report(EPOCH, 1, 1),
+        Joined("greenhouse", bytes(32)),
+        Marks([]),
+    ],
+    ids=lambda body: type(body).__name__,
+)
+def test_nothing_is_taken_before_ready(body: Body, prover: Prover | None) -> None:
+    """Who has not let the device in cannot command it, nor change its key."""
+    refuses(Sender("greenhouse", "test", 0.0, prover), body)
 
 
 def test_ack_of_an_epoch_never_spoken_of_ends_the_session() -> None:

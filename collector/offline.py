@@ -1,0 +1,50 @@
+"""What changes or shows the members of a collector that does not run."""
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from collector import trust_file
+from collector.certificate import own_certificate
+from collector.interfaces import reachable_at
+from collector.invitations import Inviter
+from collector.membership import check_known, standings
+from collector.settings import CollectorSettings
+from collector.store import devices_of
+from collector.trust import Trust
+from config.addresses import parse_address
+from service import folders
+
+
+def do_offline(
+    settings: CollectorSettings,
+    store_file: Path,
+    state_folder: Path,
+    name: str,
+    arguments: Mapping[str, Any],
+) -> object:
+    """Do what the running collector would: `invite`, `devices` or `revoke`.
+
+    Raises:
+        CollectorError: it cannot be done.
+        FolderError: the folder belongs to others, or to a collector that runs after all.
+        KeyFileError: others may read the keys.
+    """
+    with (
+        folders.owned(state_folder),
+        closing(Trust(state_folder / trust_file.FILE_NAME)) as trust,
+    ):
+        if name == "invite":
+            listen = parse_address(settings.devices.listen)
+            fingerprint = own_certificate(state_folder).fingerprint
+            inviter = Inviter(trust, fingerprint, partial(reachable_at, listen))
+            return inviter.invite(arguments, time.time_ns())
+        rows = devices_of(store_file)
+        if name == "devices":
+            return standings(trust.members, rows, None)
+        check_known(arguments["device"], trust, rows)
+        trust.revoke(arguments["device"], time.time_ns())
+        return None

@@ -103,7 +103,7 @@ def go_on(rig: Rig, place: Place) -> float:
 def run(folder: Path, place: Place, passes: list[int]) -> dict[str, object]:
     """Let a program die at a place, again and again; judge what is left."""
     others = "".join(rigs.ballast(f"ballast_{n}", 1000) for n in range(place.ballast))
-    with rigs.rig(folder, channels=20, more=place.more, others=others) as rig:
+    with rigs.rig(folder, channels=20, more=place.more, others=others, tls=True) as rig:
         for each in passes:
             die(rig, place, each)
         restarted_s = go_on(rig, place)

@@ -12,7 +12,7 @@ import pytest
 from collector.store.database import FILE_NAME
 from kit import programs
 from kit.disks import fill, resize, sized_tmpfs, strace_inject
-from kit.feeder import Feeder, acknowledged, check_store, feed_all
+from kit.feeder import acknowledged, check_store, fed_over_tls, feed_all
 from kit.programs import Program
 from kit.results import Results
 
@@ -28,7 +28,7 @@ class Rig:
         self.folder = folder
         self.port = programs.free_port()
         self.collector = programs.collector(folder, self.port, min_free=min_free, state=state)
-        self.feeders = [Feeder(f"pi-{number}") for number in range(DEVICES)]
+        self.feeders = fed_over_tls(self.collector.state, self.port, DEVICES)
 
     def feed(self, more: int) -> bool:
         """Feed until so many more batches are acknowledged, or the sessions end; say which."""

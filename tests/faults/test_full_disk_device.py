@@ -107,7 +107,9 @@ def agent(
         folder.mkdir(exist_ok=True)
         ledgers = {f"ballast_{n}": folder / f"ballast_{n}" for n in range(ballast)}
         others = "".join(rigs.ballast(name, 1000, ledger) for name, ledger in ledgers.items())
-        rig = stack.enter_context(rigs.rig(folder, channels=CHANNELS, more=more, others=others))
+        rig = stack.enter_context(
+            rigs.rig(folder, channels=CHANNELS, more=more, others=others, tls=True)
+        )
         yield Agent(rig, {rigs.SENSOR: rig.ledger, **ledgers}, others)
 
 

@@ -12,10 +12,12 @@ from kit.results import Results
 KILLS_A_RIG = 50
 
 
-def run(folder: Path, kills: int, channels: int, seed: int) -> dict[str, object]:
+def run(
+    folder: Path, kills: int, channels: int, seed: int, *, tls: bool = True
+) -> dict[str, object]:
     """Kill one or the other so many times, at moments that a seed chooses; judge what is left."""
     dice = random.Random(seed)
-    with rigs.rig(folder, channels=channels) as rig:
+    with rigs.rig(folder, channels=channels, tls=tls) as rig:
         rig.start()
         for _ in range(kills):
             rig.wait_for_reads(dice.randint(0, 6))
@@ -35,9 +37,10 @@ def run(folder: Path, kills: int, channels: int, seed: int) -> dict[str, object]
     }  # fmt: skip
 
 
-def test_nothing_is_lost_by_kills(tmp_path: Path) -> None:
-    """40 kills: everything given more than 300 ms before one is stored, once and unaltered."""
-    run(tmp_path, 40, 10, seed=1)
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_nothing_is_lost_by_kills(tmp_path: Path, tls: bool) -> None:
+    """20 kills: everything given more than 300 ms before one is stored, once and unaltered."""
+    run(tmp_path, 20, 10, seed=1, tls=tls)
 
 
 @pytest.mark.full

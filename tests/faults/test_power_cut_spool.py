@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from device import credentials
 from device.spool import EpochFacts
 from device.spool.tier import Tier
 from kit import oracle, rigs
@@ -64,7 +65,12 @@ class Round:
         self.boot_id = folder / "boot_id"
         self._boot()
         rig.device.prefix = list(boot_prefix(self.boot_id))
-        rig.device.environment["STATE_DIRECTORY"] = str(power.folder / folder.name)
+        state = power.folder / folder.name
+        state.mkdir()
+        found = credentials.load(rig.device.state, {})
+        assert found is not None
+        credentials.store(state, found)
+        rig.device.environment["STATE_DIRECTORY"] = str(state)
 
     def cut(self, seed: int) -> None:
         """Run the agent until the power goes; leave everything as the next boot finds it."""
@@ -144,7 +150,7 @@ def cut_many(tmp_path: Path, cuts: int) -> None:
             folder.mkdir()
             channels = CHANNELS[first // CUTS_A_SPOOL % len(CHANNELS)]
             with rigs.rig(
-                folder, channels=channels, more=f"spool: {{at_risk: {AT_RISK_S:g}s}}\n"
+                folder, channels=channels, more=f"spool: {{at_risk: {AT_RISK_S:g}s}}\n", tls=True
             ) as rig:
                 a_round = Round(rig, power, folder)
                 for seed in range(first, first + CUTS_A_SPOOL):

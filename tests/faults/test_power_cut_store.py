@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kit import programs
-from kit.feeder import Feeder, acknowledged, check_store, feed_all
+from kit.feeder import acknowledged, check_store, fed_over_tls, feed_all
 from kit.powercut import How, PowerCut, power_cut
 from kit.programs import Program
 from kit.results import Results
@@ -30,7 +30,7 @@ class Round:
         self.name = folder.name
         self.port = programs.free_port()
         self.collector = self._collector()
-        self.feeders = [Feeder(f"pi-{number}") for number in range(DEVICES)]
+        self.feeders = fed_over_tls(self.collector.state, self.port, DEVICES)
 
     def cut(self, seed: int) -> dict[str, object]:
         """Run a collector until the power goes; check what is left; say what was seen."""

@@ -67,9 +67,8 @@ class Inviter:
             request = msgspec.convert(arguments, InviteRequest)
         except msgspec.ValidationError as error:
             raise InvitationError(f"nobody can be invited so: {error}") from None
-        names = names_of(
-            request.name, request.count, lambda name: self._trust.find(name) is not None
-        )
+        taken = self._trust.taken(now_ns)
+        names = names_of(request.name, request.count, taken.__contains__)
         addresses = [Address(*request.address)] if request.address else self._reachable_at()
         self._check(addresses)
         valid_ns = int(request.valid_s * 1e9)
@@ -91,10 +90,10 @@ class Inviter:
             raise InvitationError(f"{error}; name another with --address") from None
 
 
-def names_of(pattern: str, count: int | None, is_known: Callable[[str], bool]) -> list[str]:
+def names_of(pattern: str, count: int | None, is_taken: Callable[[str], bool]) -> list[str]:
     """Return the names that a NAME and its --count mean, in order of joining.
 
-    One name may be known: its device gets a new key. Numbered names skip those that are known.
+    One name may be taken: its device gets a new key. Numbered names skip those that are.
 
     Raises:
         InvitationError: they are none.
@@ -113,7 +112,7 @@ def names_of(pattern: str, count: int | None, is_known: Callable[[str], bool]) -
     while len(names) < count:
         number += 1
         name = _checked(_numbered(pattern, number))
-        if not is_known(name):
+        if not is_taken(name):
             names.append(name)
     return names
 

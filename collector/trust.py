@@ -80,6 +80,19 @@ class Trust:
         """Return the member of that name; None: it was never invited."""
         return self._members.get(device)
 
+    def taken(self, now_ns: int) -> set[str]:
+        """Return the names that joined or were revoked, and those that may still join."""
+        with self._lock, self._file.change() as database:
+            rows = database.execute(
+                "SELECT name FROM place JOIN invitation ON id = invitation"
+                " WHERE NOT is_taken AND expires_ns > ?",
+                (now_ns,),
+            ).fetchall()
+        members = self._members.values()
+        return {name for (name,) in rows} | {
+            each.name for each in members if each.key or each.revoked_ns is not None
+        }
+
     def is_revoked(self, device: str) -> bool:
         """Say whether nothing more of a device may be stored. Any thread may ask."""
         member = self._members.get(device)

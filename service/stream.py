@@ -132,7 +132,8 @@ class ConversationStream(asyncio.Protocol):
                 self.happened(event)
         self.settled()
         self.flush()
-        if self._over:
+        # Once: a second time a TLS transport forgets what it needs to abort (before Python 3.11.5).
+        if self._over and not self.transport.is_closing():
             self.transport.close()
 
     def _end(self, closed: Closed) -> None:

@@ -393,3 +393,19 @@ def test_answer_to_what_ends_the_session_is_not_sent_twice() -> None:
             assert recorder.ends == [Closed("stopping", by_peer=True)]
 
     play(scenario())
+
+
+def test_transport_is_closed_once() -> None:
+    """A TLS transport that is closed twice cannot be aborted any more in early releases of 3.11."""
+
+    async def scenario() -> None:
+        async with let_in() as (recorder, _):
+            closes: list[None] = []
+            close = recorder.transport.close
+            recorder.transport.close = lambda: (closes.append(None), close())[1]  # type: ignore
+            recorder.close("stopping")
+            recorder.close("stopping")
+            recorder.data_received(b"")
+            assert len(closes) == 1
+
+    asyncio.run(scenario())

@@ -90,6 +90,7 @@ class Collector:
             self.trust,
             self.admission,
             settings.devices.plain_on_loopback,
+            certificate.fingerprint,
         )
         self.server = Server(listen, partial(Session, services), self.admission, secured)
         inviter = Inviter(self.trust, certificate.fingerprint, partial(reachable_at, listen))

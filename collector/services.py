@@ -13,7 +13,8 @@ from collector.trust import Trust
 class Services(NamedTuple):
     """`version` is what devices are told of this program.
 
-    `plain_on_loopback`: this machine's own devices may come without TLS and key.
+    `plain_on_loopback`: this machine's own devices may come without TLS and key. `fingerprint`: SHA-256
+    of the collector's certificate.
     """
 
     writer: Writer
@@ -24,3 +25,4 @@ class Services(NamedTuple):
     trust: Trust
     admission: Admission
     plain_on_loopback: bool
+    fingerprint: bytes

@@ -166,7 +166,7 @@ class Session(ConversationStream):
             hello.device, self, self.receiver, services.writer, services.space, services.datagrams
         )
         services.sessions.greeted(self, hello.device)
-        self.receiver.ready(services.version)
+        self.receiver.ready(services.version, services.fingerprint)
         self._reporting = self._loop.call_later(_REPORT_EVERY_S, self._report)
         _log.info(
             "session_started",

@@ -53,10 +53,14 @@ class Auth(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """READY, collector: you are in; we speak `version`."""
+    """READY, collector: you are in; we speak `version`.
+
+    `fingerprint` says which collector this is, over plain connections too: SHA-256 of its certificate.
+    """
 
     version: Version
     collector: Text = ""
+    fingerprint: Secret | None = None
 
 
 class Joined(msgspec.Struct, frozen=True):

@@ -112,11 +112,11 @@ class Receiver(Conversation):
         self._must_be(State.OPEN)
         self._send(Key(key))
 
-    def ready(self, collector: str) -> None:
+    def ready(self, collector: str, fingerprint: bytes | None = None) -> None:
         """Let the device in."""
         self._must_not_be_waiting()
         self._open()
-        self._send(Ready(frames.VERSION, collector))
+        self._send(Ready(frames.VERSION, collector, fingerprint))
 
     def marks(self, marks: Marks) -> None:
         """Answer HOLD; many marks go in several frames."""

@@ -108,7 +108,7 @@ class Collector(Mortal):
         self._sessions = sessions
         admission = Admission(trusts_loopback=True)
         services = Services(
-            self.writer, sessions, "test", space, datagrams, self.trust, admission, True
+            self.writer, sessions, "test", space, datagrams, self.trust, admission, True, bytes(32)
         )
 
         def session() -> Session:

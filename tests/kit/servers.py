@@ -181,7 +181,7 @@ class ServerRig:
         self.admission = Admission(plain_on_loopback)
         self.services = Services(
             self.writer, self.sessions, "telegauge-collector test", self.space, self.datagrams,
-            self.trust, self.admission, plain_on_loopback,
+            self.trust, self.admission, plain_on_loopback, self.certificate.fingerprint,
         )  # fmt: skip
         self.server = Server(
             Address("127.0.0.1", 0), self._session, self.admission, secured_by(self.certificate)

@@ -1,8 +1,10 @@
 """Admission: how many may stand at the door, and for how long a stranger is not listened to.
 
 Pure: the time is an argument, seconds of a monotonic clock. A place is taken by each connection from
-its arrival until its device is let in. Addresses answer for what comes from them, never names: else a
-stranger could lock out a device by failing under its name.
+its arrival until its device is let in, or nothing is left of it. Whoever leaves without having been
+let in has failed, whatever the reason. Addresses answer for what comes from them, never names: else
+a stranger could lock out a device by failing under its name. Of IPv6 a stranger's address is all of
+its /64; one from which a device was let in stands for itself.
 """
 
 import ipaddress
@@ -13,12 +15,13 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 MAX_PLACES = 64
-# Beside these, for addresses from which a device was let in within a day.
+# Beside these, for addresses from which a device was let in within a day; and for each of them.
 MAX_KNOWN_PLACES = 16
+MAX_PLACES_OF_ONE_KNOWN = 4
 KNOWN_FOR_S = 86400.0
 # How many addresses are remembered; beyond, the oldest is forgotten.
 MAX_ADDRESSES = 4096
-FREE_FAILURES = 5
+FREE_FAILURES = 10
 LONGEST_DELAY_S = 60.0
 FORGOTTEN_AFTER_S = 3600.0
 # Where each address has one place only, who stands there longer than this makes room.
@@ -27,10 +30,14 @@ _IPV6_PREFIX = 64
 
 
 class Place:
-    """A connection's place at the door; `evict` is what ends that connection."""
+    """A connection's place at the door; `evict` is what ends that connection.
 
-    def __init__(self, address: str, since_s: float, is_known: bool) -> None:
+    `address` is what it is counted under, `host` where it comes from.
+    """
+
+    def __init__(self, address: str, since_s: float, is_known: bool, host: str) -> None:
         self.address = address
+        self.host = host
         self.since_s = since_s
         self.is_known = is_known
         self.evict: Callable[[], object] = lambda: None
@@ -58,27 +65,35 @@ class Admission:
 
     def arrive(self, host: str, now_s: float) -> Place | None:
         """Give a place to a connection from an IP address; None: it has to go at once."""
-        address = _address(host)
+        address = _whole(host)
+        if not self._is_known(address, now_s):
+            address = _network(address)
         if self.delay_s(address, now_s) or not self._make_room(address, now_s):
             self.turned_away += 1
             return None
-        place = Place(address, now_s, self._has_known_place(address, now_s))
+        place = Place(address, now_s, self._has_known_place(address, now_s), host)
         self._places.append(place)
         return place
 
-    def leave(self, place: Place) -> None:
-        """Note that a connection is over, or in; a second time changes nothing."""
-        if place in self._places:
-            self._places.remove(place)
+    def leave(self, place: Place, now_s: float) -> None:
+        """Note that nothing is left of a connection; if it was not let in before, it has failed."""
+        if self._give_up(place):
+            self.fail(place, now_s)
+
+    def _give_up(self, place: Place) -> bool:
+        if place not in self._places:
+            return False
+        self._places.remove(place)
+        return True
 
     def let_in(self, place: Place, now_s: float) -> None:
         """Note that a device was let in: its address is known from now on."""
-        self.leave(place)
+        self._give_up(place)
         self._failures.pop(place.address, None)
-        _remember(self._known, place.address, now_s)
+        _remember(self._known, _whole(place.host), now_s)
 
     def fail(self, place: Place, now_s: float) -> None:
-        """Note that whoever came from there could not prove anything, or spoke nonsense."""
+        """Note that whoever came from there was not let in."""
         if self._trusts_loopback and _is_loopback(place.address):
             return
         failures, last_s = self._failures.get(place.address, (0, now_s))
@@ -102,15 +117,19 @@ class Admission:
         victim = _victim(strangers, address, now_s)
         if victim is None:
             return False
-        self.leave(victim)
+        self._give_up(victim)
         self.evicted += 1
         victim.evict()
         return True
 
+    def _is_known(self, address: str, now_s: float) -> bool:
+        return now_s - self._known.get(address, -KNOWN_FOR_S) < KNOWN_FOR_S
+
     def _has_known_place(self, address: str, now_s: float) -> bool:
-        if now_s - self._known.get(address, -KNOWN_FOR_S) >= KNOWN_FOR_S:
+        if not self._is_known(address, now_s):
             return False
-        return sum(place.is_known for place in self._places) < MAX_KNOWN_PLACES
+        known = [place.address for place in self._places if place.is_known]
+        return len(known) < MAX_KNOWN_PLACES and known.count(address) < MAX_PLACES_OF_ONE_KNOWN
 
 
 def _victim(strangers: list[Place], newcomer: str, now_s: float) -> Place | None:
@@ -124,15 +143,18 @@ def _victim(strangers: list[Place], newcomer: str, now_s: float) -> Place | None
     return oldest if now_s - oldest.since_s > STAY_S else None
 
 
-def _address(host: str) -> str:
-    """Return what stands for all that one stranger may call its own: of IPv6 a /64."""
+def _whole(host: str) -> str:
+    """Return an address in its one form: without a zone, and IPv4 as such."""
     address = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        if not address.is_loopback:
-            return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
-    return str(address)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def _network(address: str) -> str:
+    """Return what stands for all that one stranger may call its own: of IPv6 a /64."""
+    if ":" not in address or _is_loopback(address):
+        return address
+    return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
 
 
 def _is_loopback(address: str) -> bool:

@@ -47,7 +47,8 @@ def unusable(file: Path, error: Exception) -> str:
     """Say what to do with a file that is not what it should be."""
     return (
         f"{file} is not the collector's certificate with its key: {error}. Put back a copy of it; "
-        "if there is none, remove it: a new one is made, and each device has to be invited again"
+        "if there is none, remove it: a new one is made, each device has to be invited again, and what it "
+        "still holds for the former collector stays on it"
     )
 
 

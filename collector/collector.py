@@ -23,7 +23,7 @@ from collector.session import Session
 from collector.sessions import Sessions
 from collector.settings import CollectorSettings
 from collector.space import FreeSpace
-from collector.store import Writer
+from collector.store import Writer, names_in
 from collector.store.database import open_for_writing, set_aside
 from collector.trust import Trust
 from config.addresses import parse_address
@@ -93,7 +93,18 @@ class Collector:
             certificate.fingerprint,
         )
         self.server = Server(listen, partial(Session, services), self.admission, secured)
-        inviter = Inviter(self.trust, certificate.fingerprint, partial(reachable_at, listen))
+        if self.trust.know_by(certificate.fingerprint):
+            _log.error(
+                "certificate_changed",
+                detail="devices that joined know another certificate: put back collector.pem, or "
+                "invite each of them again",
+            )
+        inviter = Inviter(
+            self.trust,
+            certificate.fingerprint,
+            partial(reachable_at, listen),
+            partial(names_in, store_file),
+        )
         membership = Membership(
             self.trust, inviter, self.sessions, self.datagrams, self.writer, store_file
         )

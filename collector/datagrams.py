@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from collector.errors import ListenError
 from collector.store import Revoked
-from config.addresses import Address
+from config.addresses import Address, listening
 from wire.bodies import DatagramKey, OpenDatagrams, Report
 from wire.datagrams import (
     MAX_DATAGRAM_BYTES,
@@ -98,9 +98,10 @@ class Datagrams:
             ListenError: the port is taken, or not ours to take.
         """
         try:
-            found = await self._loop.getaddrinfo(*address, type=socket.SOCK_DGRAM)
-            for family, *_, socket_address in dict.fromkeys(found):
-                self._ports.append(_Port(family, socket_address))
+            for each in listening(address):
+                found = await self._loop.getaddrinfo(*each, type=socket.SOCK_DGRAM)
+                for family, *_, socket_address in dict.fromkeys(found):
+                    self._ports.append(_Port(family, socket_address))
         except OSError as error:
             self.stop()
             raise ListenError(

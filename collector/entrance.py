@@ -30,6 +30,10 @@ _log = structlog.get_logger()
 _TROUBLE_RETRY_S = 60.0
 _WRONG = "the collector does not know this device by this key; join again with a new token"
 _PLAIN = "plain connections are for this machine's own devices only; join, and come over TLS"
+_NOT_EVEN_HERE = (
+    "collector.yaml says `plain_on_loopback: false`, so this machine's devices need a key as well: "
+    "telegauge-collector invite NAME, and paste the line"
+)
 _NO_KEY = "over TLS a device proves its key; join with a token from telegauge-collector invite"
 
 
@@ -94,13 +98,16 @@ class Entrance:
             self._receiver.challenge(self._nonce)
 
     def closed(self) -> None:
-        """Note that the connection is over; a change of trust that has begun goes on."""
-        self._services.admission.leave(self._caller.place)
+        """Note that nothing is left of the connection; a change of trust that has begun goes on."""
+        self._services.admission.leave(self._caller.place, self._now_s())
 
     def _take_plain(self, greeting: Hello | Join) -> None:
-        allowed = self._caller.is_local and self._services.plain_on_loopback
-        if not allowed or isinstance(greeting, Join):
+        if not self._caller.is_local or isinstance(greeting, Join):
             self._refuse(_PLAIN)
+        elif not self._services.plain_on_loopback:
+            self._refuse(_NOT_EVEN_HERE, device=greeting.device)
+        elif self._services.trust.is_revoked(greeting.device):
+            self._turn_away(ByeReason.REVOKED, REVOKED, REVOKED_RETRY_S, device=greeting.device)
         elif self._services.trust.find(greeting.device) is not None:
             self._refuse(
                 f"{greeting.device} was invited, so it needs its key: join with the token, or with "
@@ -131,7 +138,8 @@ class Entrance:
         holds = await asyncio.to_thread(self._services.trust.use_key, hello.device, exchange, proof)
         if self._receiver.state is not State.GREETING:
             return
-        if holds:
+        # It may have been revoked, or joined anew, while this came back from the thread.
+        if holds and self._services.trust.check(hello.device, exchange, proof) is Verdict.RIGHT:
             self._let_in(hello)
         else:
             self._refuse(_WRONG, device=hello.device)
@@ -165,8 +173,7 @@ class Entrance:
         self._visitor.let_in(hello)
 
     def _refuse(self, detail: str, device: str | None = None) -> None:
-        """Send a stranger away, and remember the address."""
-        self._services.admission.fail(self._caller.place, self._now_s())
+        """Send a stranger away."""
         self._turn_away(ByeReason.NOT_ACCEPTED, detail, device=device)
 
     def _turn_away(

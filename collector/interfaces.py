@@ -14,6 +14,8 @@ from wire.tokens import MAX_ADDRESSES
 # netdevice(7)
 _SIOCGIFADDR = 0x8915
 _IFREQ_BYTES = 40
+# rtnetlink(7), linux/if_addr.h: addresses that will change
+_IFA_F_TEMPORARY, _IFA_F_DEPRECATED = 0x01, 0x20
 _ADDRESS_AT = slice(20, 24)
 _DEVICES = Path("/proc/net/dev")
 _IF_INET6 = Path("/proc/net/if_inet6")
@@ -21,7 +23,6 @@ _IF_INET6 = Path("/proc/net/if_inet6")
 _INNER = ("lo", "docker", "br-", "veth", "virbr", "cni", "podman")
 # Documentation addresses (RFC 5737, RFC 3849): where the default route leads.
 _FAR = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
-_HERE = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 _MDNS = ".local"
 
 
@@ -33,11 +34,16 @@ def reachable_at(listen: Address) -> list[Address]:
     host = listen.host
     if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
         return [listen]
-    family = socket.AF_INET6 if host == "::" else socket.AF_INET
-    found = _ipv6() if family == socket.AF_INET6 else _ipv4()
-    hosts = list(dict.fromkeys([*_of_default_route(family), *found]))[: MAX_ADDRESSES - 1]
-    hosts = hosts or [_HERE[family]]  # without a network there is this machine alone
+    families = [socket.AF_INET6] if host == "::" else []
+    hosts = [each for family in (socket.AF_INET, *families) for each in _hosts(family)]
+    hosts = list(dict.fromkeys(hosts))[: MAX_ADDRESSES - 1]
+    hosts = hosts or ["127.0.0.1"]  # without a network there is this machine alone
     return [Address(each, listen.port) for each in [*hosts, *_names_on_the_network()]]
+
+
+def _hosts(family: int) -> list[str]:
+    found = _ipv6() if family == socket.AF_INET6 else _ipv4()
+    return [*_of_default_route(family), *found]
 
 
 def _names_on_the_network() -> Iterator[str]:
@@ -75,8 +81,9 @@ def _ipv6() -> Iterator[str]:
     """Return addresses of global scope, as proc(5) lists them."""
     with suppress(OSError):
         for line in _IF_INET6.read_text().splitlines():
-            digits, _, _, scope, _, name = line.split()
-            if int(scope, 16) == 0 and list(_outer([name])):
+            digits, _, _, scope, flags, name = line.split()
+            is_lasting = not int(flags, 16) & (_IFA_F_TEMPORARY | _IFA_F_DEPRECATED)
+            if int(scope, 16) == 0 and is_lasting and list(_outer([name])):
                 yield str(ipaddress.IPv6Address(int(digits, 16)))
 
 

@@ -1,7 +1,7 @@
 """Invitations: which names they are for, and the line that a person takes to the device."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from collector.errors import CollectorError
 from collector.trust import Trust
-from config.addresses import Address
+from config.addresses import Address, is_loopback
 from wire.proofs import TOKEN_SECRET_BYTES
 from wire.readings import is_device_name
 from wire.tokens import MAX_ADDRESSES, TokenError, encode_token
@@ -33,13 +33,17 @@ class InviteRequest(msgspec.Struct, frozen=True):
 
 
 class Invitation(msgspec.Struct, frozen=True):
-    """The token, the line to paste, whom it is for in order of joining, and until when (UTC, ns)."""
+    """The token, the line to paste, whom it is for in order of joining, and until when (UTC, ns).
+
+    `notes` are what a person should know before it is used.
+    """
 
     token: str
     line: str
     names: list[str]
     addresses: list[str]
     expires_ns: int
+    notes: list[str] = []
 
 
 class Inviter:
@@ -47,11 +51,17 @@ class Inviter:
 
     Args:
         reachable_at: where other machines find it now; a network may come up, or change, any time.
+        in_store: the names of devices whose readings are stored, whether they were invited or not.
     """
 
     def __init__(
-        self, trust: Trust, fingerprint: bytes, reachable_at: Callable[[], Sequence[Address]]
+        self,
+        trust: Trust,
+        fingerprint: bytes,
+        reachable_at: Callable[[], Sequence[Address]],
+        in_store: Callable[[], Iterable[str]] = lambda: (),
     ) -> None:
+        self._in_store = in_store
         self._trust = trust
         self._fingerprint = fingerprint
         self._reachable_at = reachable_at
@@ -67,9 +77,9 @@ class Inviter:
             request = msgspec.convert(arguments, InviteRequest)
         except msgspec.ValidationError as error:
             raise InvitationError(f"nobody can be invited so: {error}") from None
-        taken = self._trust.taken(now_ns)
-        names = names_of(request.name, request.count, taken.__contains__)
+        names = names_of(request.name, request.count, self._taken(now_ns).__contains__)
         addresses = [Address(*request.address)] if request.address else self._reachable_at()
+        notes = self._notes(names, addresses)
         self._check(addresses)
         valid_ns = int(request.valid_s * 1e9)
         secret = self._trust.invite(names, valid_ns, now_ns)
@@ -80,7 +90,28 @@ class Inviter:
             names,
             [str(address) for address in addresses[:MAX_ADDRESSES]],
             now_ns + valid_ns,
+            notes,
         )
+
+    def _taken(self, now_ns: int) -> set[str]:
+        """Return the names that are somebody's, or may still become that."""
+        members = self._trust.members
+        joined = {each.name for each in members if each.key or each.revoked_ns is not None}
+        return joined | self._trust.may_join(now_ns) | set(self._in_store())
+
+    def _notes(self, names: Sequence[str], addresses: Sequence[Address]) -> list[str]:
+        notes = [
+            f"{name} has joined before: once this is used, the device that has the name now is "
+            "let in no more"
+            for name in names
+            if (member := self._trust.find(name)) is not None and member.key
+        ]
+        if all(is_loopback(address.host) for address in addresses):
+            notes.append(
+                "this line leads to this machine itself, where no other one finds the collector; see "
+                "devices.listen in collector.yaml, or name the way with --address"
+            )
+        return notes
 
     def _check(self, addresses: Sequence[Address]) -> None:
         """Refuse addresses that no token can name, before a former invitation is withdrawn."""
@@ -99,6 +130,8 @@ def names_of(pattern: str, count: int | None, is_taken: Callable[[str], bool]) -
         InvitationError: they are none.
     """
     numbered = _NUMBER.search(pattern)
+    if numbered is None and "{" in pattern:
+        raise InvitationError(f"`{pattern[:80]}`: write {{}} or {{:02}} where the number goes")
     if numbered is None and count not in (None, 1):
         raise InvitationError(
             f"{count} devices need a number in their names, such as '{pattern[:40]}-{{:02}}'"

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+import structlog
 from msgspec import Meta
 
 from collector.datagrams import Datagrams
@@ -21,7 +22,9 @@ from config.problems import did_you_mean
 from wire.bodies import ByeReason
 from wire.errors import LocalProtocolError
 
-Standing: TypeAlias = Literal["invited", "joined", "revoked", "no key"]
+_log = structlog.get_logger()
+
+Standing: TypeAlias = Literal["invited", "expired", "joined", "revoked", "no key"]
 
 # How long a device has to come back with its new key before the question is answered.
 USED_WITHIN_S = 10.0
@@ -31,7 +34,8 @@ _LOOK_EVERY_S = 0.05
 class MemberStatus(msgspec.Struct, frozen=True):
     """How one device stands; `connected` is None where no collector runs. Times are UTC, ns.
 
-    `no key`: it was never invited, and came from this machine.
+    `expired`: it was invited, and did not join in time. `no key`: it was never invited, and came from
+    this machine.
     """
 
     device: str
@@ -76,12 +80,15 @@ class Membership:
 
     async def invite(self, arguments: Mapping[str, Any]) -> Invitation:
         """Answer `telegauge-collector invite`."""
-        return await asyncio.to_thread(self._inviter.invite, arguments, time.time_ns())
+        invitation = await asyncio.to_thread(self._inviter.invite, arguments, time.time_ns())
+        _log.info("devices_invited", first=invitation.names[0], count=len(invitation.names))
+        return invitation
 
     async def devices(self, _arguments: Mapping[str, Any]) -> list[MemberStatus]:
         """Answer `telegauge-collector devices`."""
         rows = await asyncio.to_thread(devices_of, self._store_file)
-        return standings(self._trust.members, rows, self._sessions.devices)
+        open_names = await asyncio.to_thread(self._trust.may_join, time.time_ns())
+        return standings(self._trust.members, rows, self._sessions.devices, open_names)
 
     async def revoke(self, arguments: Mapping[str, Any]) -> None:
         """Answer `telegauge-collector revoke`: once this returns nothing more is stored."""
@@ -96,10 +103,12 @@ class Membership:
         caught_up = asyncio.Event()
         self._writer.catch_up(lambda _: caught_up.set())
         await caught_up.wait()
+        _log.info("device_revoked", device=device)
 
     async def rotate(self, arguments: Mapping[str, Any]) -> Rotation:
         """Answer `telegauge-collector rotate`: give a new key over the session that there is."""
         device = _named(arguments)
+        check_known(device, self._trust, await asyncio.to_thread(devices_of, self._store_file))
         session = self._sessions.of(device)
         if session is None:
             raise TrustError(f"{device} is not connected; a new key goes over its session")
@@ -108,6 +117,7 @@ class Membership:
             session.give_key(key)
         except LocalProtocolError:
             raise TrustError(f"the session of {device} has ended; try again") from None
+        _log.info("key_sent", device=device)
         return Rotation(await self._is_used(device))
 
     async def _is_used(self, device: str) -> bool:
@@ -121,13 +131,16 @@ class Membership:
 
 
 def standings(
-    members: Sequence[Member], rows: Sequence[DeviceRow], connected: Sequence[str] | None
+    members: Sequence[Member],
+    rows: Sequence[DeviceRow],
+    connected: Sequence[str] | None,
+    may_join: Set[str],
 ) -> list[MemberStatus]:
     """Say of all that were invited, or are in the store, how they stand, by name."""
     known = {member.name: member for member in members}
     heard = {row.name: row.heard_ns for row in rows}
     return [
-        _standing(known.get(name, Member(name)), heard.get(name), connected)
+        _standing(known.get(name, Member(name)), heard.get(name), connected, name in may_join)
         for name in sorted(known | heard)
     ]
 
@@ -144,11 +157,11 @@ def check_known(device: str, trust: Trust, rows: Sequence[DeviceRow]) -> None:
 
 
 def _standing(
-    member: Member, heard_ns: int | None, connected: Sequence[str] | None
+    member: Member, heard_ns: int | None, connected: Sequence[str] | None, may_join: bool
 ) -> MemberStatus:
     return MemberStatus(
         member.name,
-        _word(member),
+        _word(member, may_join),
         None if connected is None else member.name in connected,
         member.next_key is not None,
         member.joined_ns,
@@ -157,12 +170,14 @@ def _standing(
     )
 
 
-def _word(member: Member) -> Standing:
+def _word(member: Member, may_join: bool) -> Standing:
     if member.revoked_ns is not None:
         return "revoked"
     if member.key is not None:
         return "joined"
-    return "no key" if member.invited_ns is None else "invited"
+    if member.invited_ns is None:
+        return "no key"
+    return "invited" if may_join else "expired"
 
 
 def _named(arguments: Mapping[str, Any]) -> str:

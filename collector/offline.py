@@ -7,16 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from collector import trust_file
 from collector.certificate import own_certificate
 from collector.interfaces import reachable_at
 from collector.invitations import Inviter
 from collector.membership import check_known, standings
 from collector.settings import CollectorSettings
-from collector.store import devices_of
+from collector.store import devices_of, names_in
 from collector.trust import Trust
 from config.addresses import parse_address
 from service import folders
+
+_NOT_RUNNING = "the collector is not running: start it before the device joins"
 
 
 def do_offline(
@@ -39,12 +43,16 @@ def do_offline(
     ):
         if name == "invite":
             listen = parse_address(settings.devices.listen)
-            fingerprint = own_certificate(state_folder).fingerprint
-            inviter = Inviter(trust, fingerprint, partial(reachable_at, listen))
-            return inviter.invite(arguments, time.time_ns())
+            # The one that devices know may be handed over to the running collector, and not to us.
+            fingerprint = trust.fingerprint or own_certificate(state_folder).fingerprint
+            inviter = Inviter(
+                trust, fingerprint, partial(reachable_at, listen), partial(names_in, store_file)
+            )
+            invitation = inviter.invite(arguments, time.time_ns())
+            return replace(invitation, notes=[*invitation.notes, _NOT_RUNNING])
         rows = devices_of(store_file)
         if name == "devices":
-            return standings(trust.members, rows, None)
+            return standings(trust.members, rows, None, trust.may_join(time.time_ns()))
         check_known(arguments["device"], trust, rows)
         trust.revoke(arguments["device"], time.time_ns())
         return None

@@ -21,7 +21,7 @@ from collector.entrance import Caller
 from collector.errors import ListenError, TrustError
 from collector.port_owner import port_owner
 from collector.session import Session
-from config.addresses import Address, is_loopback
+from config.addresses import Address, is_loopback, listening
 from service import tls
 from wire.conversation import GREETING_S
 
@@ -86,9 +86,10 @@ class Server:
             ListenError: the port is taken, or not ours to take.
         """
         try:
-            found = await self._loop.getaddrinfo(*self.address, type=socket.SOCK_STREAM)
-            for family, *_, socket_address in dict.fromkeys(found):
-                self._listeners.append(_listener(family, socket_address))
+            for address in listening(self.address):
+                found = await self._loop.getaddrinfo(*address, type=socket.SOCK_STREAM)
+                for family, *_, socket_address in dict.fromkeys(found):
+                    self._listeners.append(_listener(family, socket_address))
         except OSError as error:
             await self.close()
             raise ListenError(_told(self.address, error)) from None
@@ -148,10 +149,8 @@ class Server:
         try:
             async with asyncio.timeout(GREETING_S):
                 is_tls = await self._speaks_tls(connection)
-        except OSError as error:
-            if isinstance(error, TimeoutError):
-                self._admission.fail(place, self._loop.time())
-            self._admission.leave(place)
+        except OSError:
+            self._admission.leave(place, self._loop.time())
             connection.close()
             return
         is_local = is_loopback(peer.host) and is_loopback(connection.getsockname()[0])
@@ -169,11 +168,8 @@ class Server:
             await self._loop.connect_accepted_socket(
                 lambda: self._new_session(caller), connection, **security
             )
-        except OSError as error:
-            # Not TLS as it has to be, or too slow at it; whoever has gone by himself did not fail.
-            if isinstance(error, ssl.SSLError | ConnectionAbortedError):
-                self._admission.fail(caller.place, self._loop.time())
-            self._admission.leave(caller.place)
+        except OSError:  # not TLS as it has to be, too slow at it, or gone
+            self._admission.leave(caller.place, self._loop.time())
 
     async def _speaks_tls(self, connection: socket.socket) -> bool:
         """Look at what comes first, and leave it there.

@@ -66,6 +66,11 @@ class Session(ConversationStream):
         _bound(self.transport)
         self._caller.place.evict = self.transport.abort
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place at the door back, not before nothing is left (asyncio calls this)."""
+        super().connection_lost(exc)
+        self._entrance.closed()
+
     def happened(self, event: Event) -> None:
         """Act on what the device said."""
         match event:
@@ -96,7 +101,6 @@ class Session(ConversationStream):
 
     def ended(self, closed: Closed) -> None:
         """Say once how it ended."""
-        self._entrance.closed()
         self._services.sessions.ended(self)
         self._results.end()
         if self._reporting is not None:
@@ -105,7 +109,6 @@ class Session(ConversationStream):
             self._giving_way.cancel()
         if self._entrance.has_told:
             return
-        self._note_failure(closed)
         _log.log(
             self._level_of(closed),
             "session_ended",
@@ -218,12 +221,6 @@ class Session(ConversationStream):
             return logging.INFO
         is_odd = closed.reason in (ByeReason.PROTOCOL_ERROR, NOT_A_DEVICE)
         return logging.WARNING if is_odd else logging.DEBUG
-
-    def _note_failure(self, closed: Closed) -> None:
-        """Remember the address of who spoke nonsense, or nothing, instead of showing a key."""
-        is_fault = closed.reason in (ByeReason.PROTOCOL_ERROR, ByeReason.SILENCE, NOT_A_DEVICE)
-        if self.device is None and is_fault and not closed.by_peer:
-            self._services.admission.fail(self._caller.place, self._loop.time())
 
     def _is_behind(self, intake: Intake, own_bytes: int) -> bool:
         waiting_bytes = self._services.writer.pending_bytes

@@ -72,6 +72,22 @@ class Trust:
             self._file.close()
 
     @property
+    def fingerprint(self) -> bytes | None:
+        """The fingerprint of the certificate that devices know; None: none joined or was invited."""
+        with self._lock:
+            return self._file.fingerprint()
+
+    def know_by(self, fingerprint: bytes) -> bool:
+        """Note by which certificate devices know the collector; say whether they knew it by another."""
+        with self._lock:
+            former = self._file.fingerprint()
+            if former != fingerprint:
+                with self._file.change() as database:
+                    database.execute("DELETE FROM collector")
+                    database.execute("INSERT INTO collector VALUES (?)", (fingerprint,))
+        return former not in (None, fingerprint) and any(each.key for each in self.members)
+
+    @property
     def members(self) -> list[Member]:
         """All who were ever invited, by name."""
         return [self._members[name] for name in sorted(self._members)]
@@ -80,18 +96,15 @@ class Trust:
         """Return the member of that name; None: it was never invited."""
         return self._members.get(device)
 
-    def taken(self, now_ns: int) -> set[str]:
-        """Return the names that joined or were revoked, and those that may still join."""
+    def may_join(self, now_ns: int) -> set[str]:
+        """Return the names that an invitation still has to give."""
         with self._lock, self._file.change() as database:
             rows = database.execute(
                 "SELECT name FROM place JOIN invitation ON id = invitation"
                 " WHERE NOT is_taken AND expires_ns > ?",
                 (now_ns,),
             ).fetchall()
-        members = self._members.values()
-        return {name for (name,) in rows} | {
-            each.name for each in members if each.key or each.revoked_ns is not None
-        }
+        return {name for (name,) in rows}
 
     def is_revoked(self, device: str) -> bool:
         """Say whether nothing more of a device may be stored. Any thread may ask."""
@@ -157,26 +170,27 @@ class Trust:
             JoinRefused: nobody joins by this.
             TrustError: the file cannot be written.
         """
-        with self._lock, self._file.change() as database:
-            row = database.execute(
-                "SELECT stored_key, expires_ns FROM invitation WHERE id = ?", (join.invitation,)
-            ).fetchone()
-            stored_key, expires_ns = row or (self._no_verifier.stored_key, 0)
-            if not Verifier(stored_key).accepts(proof, exchange):
-                raise JoinRefused("no invitation has this token", is_stranger=True)
-            again = self._joined_with(database, join)
-            if again is not None:
-                return again
-            if now_ns >= expires_ns:
-                raise JoinRefused("the invitation has expired")
-            member = self._take_place(database, join, now_ns)
-            put_member(database, member)
-        assert member.key is not None
-        self._members[member.name] = member
-        return Joined(member.name, member.key)
+        with self._lock:
+            with self._file.change() as database:
+                row = database.execute(
+                    "SELECT stored_key, expires_ns FROM invitation WHERE id = ?", (join.invitation,)
+                ).fetchone()
+                stored_key, expires_ns = row or (self._no_verifier.stored_key, 0)
+                if not Verifier(stored_key).accepts(proof, exchange):
+                    raise JoinRefused("no invitation has this token", is_stranger=True)
+                again = self._joined_with(database, join)
+                if again is not None:
+                    return again
+                if now_ns >= expires_ns:
+                    raise JoinRefused("the invitation has expired")
+                member = self._take_place(database, join, now_ns)
+                put_member(database, member)
+            assert member.key is not None
+            self._members[member.name] = member
+            return Joined(member.name, member.key)
 
     def revoke(self, device: str, now_ns: int) -> None:
-        """Let a device in no more, and what it was invited by neither."""
+        """Let a device in no more, and nobody by the token that it has: it may have kept that."""
         with self._lock:
             member = self._members.get(device) or Member(device)
             if member.revoked_ns is None:
@@ -184,7 +198,11 @@ class Trust:
             member = replace(member, next_key=None, join_nonce=None)
             with self._file.change() as database:
                 put_member(database, member)
-                _withdraw(database, device)
+                database.execute(
+                    "UPDATE place SET is_taken = 1 WHERE invitation IN"
+                    " (SELECT invitation FROM place WHERE name = ?)",
+                    (device,),
+                )
             self._members[device] = member
 
     def rotate(self, device: str) -> bytes:
@@ -225,7 +243,7 @@ class Trust:
             (join.invitation,),
         ).fetchone()
         if row is None:
-            raise JoinRefused("the token was used already")
+            raise JoinRefused("the token was used already, or withdrawn")
         position, name = row
         database.execute(
             "UPDATE place SET is_taken = 1 WHERE invitation = ? AND position = ?",

@@ -32,6 +32,9 @@ CREATE TABLE invitation (
     stored_key  BLOB NOT NULL,            -- what checks its token, and cannot make one
     expires_ns  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE collector (                  -- one row: whose certificate the devices know
+    fingerprint BLOB NOT NULL             -- SHA-256, 32 bytes
+) STRICT;
 CREATE TABLE place (                      -- a name that an invitation has to give
     invitation  BLOB NOT NULL REFERENCES invitation ON DELETE CASCADE,
     position    INTEGER NOT NULL,
@@ -97,6 +100,12 @@ class TrustFile:
                 raise
         except sqlite3.Error as error:
             raise TrustError(_told(self.path, error)) from None
+
+    def fingerprint(self) -> bytes | None:
+        """Return the fingerprint of the certificate that the devices know; None: none does yet."""
+        with self.change() as database:
+            row = database.execute("SELECT fingerprint FROM collector").fetchone()
+        return None if row is None else bytes(row[0])
 
     def members(self) -> list[Member]:
         """Return all who were ever invited.

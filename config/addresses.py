@@ -55,6 +55,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def listening(address: Address) -> list[Address]:
+    """Return what to listen on: for all addresses of IPv6 those of IPv4 too."""
+    return [address, Address("0.0.0.0", address.port)] if address.host == "::" else [address]  # noqa: S104
+
+
 def _explained(text: str) -> str:
     if _is_ip(text, 6):
         return f"an IPv6 address stands in brackets: write [{text}]:{DEFAULT_PORT}"

@@ -49,9 +49,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
+    from collector.invitations import MAX_JOINS
     from config.addresses import parse_address
     from config.quantities import duration
 
+    if options.count is not None and not 1 <= options.count <= MAX_JOINS:
+        raise UsageError(f"--count: 1 to {MAX_JOINS} are accepted, not {options.count}")
     try:
         valid_s: float = duration("10s", "30d").read(options.valid)
     except ValueError as error:
@@ -76,6 +79,7 @@ def _told(invitation: "Invitation", zone: Any) -> str:
     each = f"on each of {len(names)} devices" if len(names) > 1 else "on the device"
     return "\n".join(
         (
+            *(f"Note: {note}." for note in invitation.notes),
             f"For {some}, until {told(invitation.expires_ns, zone)}. Paste this {each}:",
             "",
             f"  {invitation.line}",

@@ -5,7 +5,7 @@ Everything else in this package is behind them.
 """
 
 from collector.errors import StoreError
-from collector.store.reader import BatchRow, DeviceRow, Reader, SeriesRow, devices_of
+from collector.store.reader import BatchRow, DeviceRow, Reader, SeriesRow, devices_of, names_in
 from collector.store.requests import Holding, Rejected, Revoked, Stored
 from collector.store.writer import Writer
 
@@ -21,4 +21,5 @@ __all__ = [
     "Stored",
     "Writer",
     "devices_of",
+    "names_in",
 ]

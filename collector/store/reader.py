@@ -219,3 +219,8 @@ def devices_of(path: Path) -> list[DeviceRow]:
         return []
     finally:
         reader.close()
+
+
+def names_in(path: Path) -> list[str]:
+    """Return the names of the devices of a store; none of one that is in trouble."""
+    return [row.name for row in devices_of(path)]

@@ -34,6 +34,7 @@ from wire.bodies import (
 )
 from wire.conversation import Closed, Conversation, Event, State
 from wire.frames import Body
+from wire.greetings import Ready
 from wire.joiner import Joiner
 from wire.proofs import NONCE_BYTES
 from wire.receiver import Arrived
@@ -188,6 +189,11 @@ class ServerRig:
         )
         self._peers: list[Peer] = []
         self._strangers: list[asyncio.StreamWriter] = []
+
+    @property
+    def ready(self) -> Ready:
+        """What a device hears that is let in."""
+        return Ready(1, self.services.version, self.certificate.fingerprint)
 
     async def connect(self, over_tls: bool = False) -> Connection:
         """Connect like a stranger, who has not said anything."""

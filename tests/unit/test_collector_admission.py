@@ -16,6 +16,7 @@ from collector.admission import (
     MAX_ADDRESSES,
     MAX_KNOWN_PLACES,
     MAX_PLACES,
+    MAX_PLACES_OF_ONE_KNOWN,
     STAY_S,
     Admission,
     Place,
@@ -45,7 +46,7 @@ class Door:
     def fail(self, host: str, times: int = 1, now_s: float = 0.0) -> None:
         """Somebody from there fails so often, however long he would have to wait."""
         for _ in range(times):
-            place = Place(self.taken_address(host), now_s, False)
+            place = Place(self.taken_address(host), now_s, False, host)
             self.admission.fail(place, now_s)
 
     def let_in(self, host: str, now_s: float = 0.0) -> None:
@@ -77,8 +78,8 @@ def test_place_is_free_again_when_its_connection_ends() -> None:
     """Once, however often that is said."""
     door = Door()
     first, second = door.taken("10.0.0.1"), door.taken("10.0.0.1")
-    door.admission.leave(first)
-    door.admission.leave(first)
+    door.admission.leave(first, 0.0)
+    door.admission.leave(first, 0.0)
     assert door.admission.places == [second]
 
 
@@ -125,7 +126,7 @@ def test_known_addresses_have_places_of_their_own() -> None:
     assert len(door.admission.places) == MAX_PLACES + MAX_KNOWN_PLACES
     late = door.arrive(f"192.168.0.{MAX_KNOWN_PLACES}", 0.0)
     assert late is None, "beyond these it is one of many"
-    door.admission.leave(known[0])
+    door.admission.leave(known[0], 0.0)
     assert door.taken(f"192.168.0.{MAX_KNOWN_PLACES}").is_known
 
 
@@ -250,7 +251,7 @@ def test_whatever_happens_the_door_holds(deeds: list[tuple[str, str, int, float]
                 door.admission.fail(place, now_s)
             if deed == "let in":
                 door.admission.let_in(place, now_s)
-            door.admission.leave(place)
+            door.admission.leave(place, now_s)
         places = door.admission.places
         assert sum(not place.is_known for place in places) <= MAX_PLACES
         assert sum(place.is_known for place in places) <= MAX_KNOWN_PLACES
@@ -290,3 +291,43 @@ def test_limits_are_those_that_were_promised() -> None:
     """64 places, 16 of their own for known addresses, for a day."""
     assert (admission.MAX_PLACES, admission.MAX_KNOWN_PLACES) == (64, 16)
     assert admission.KNOWN_FOR_S == 24 * 3600
+
+
+def test_whoever_leaves_without_having_been_let_in_has_failed() -> None:
+    """Whatever the reason; not who made room for others, and not who was let in."""
+    door = Door()
+    for _ in range(FREE_FAILURES):
+        door.admission.leave(door.taken("10.0.0.1"), 0.0)
+    assert door.admission.delay_s("10.0.0.1", 0.0) == 0.0
+    door.admission.leave(door.taken("10.0.0.1"), 0.0)
+    assert door.arrive("10.0.0.1") is None
+    for _ in range(FREE_FAILURES + 1):
+        place = door.taken("10.0.0.2")
+        door.admission.let_in(place, 0.0)
+        door.admission.leave(place, 0.0)
+    assert door.arrive("10.0.0.2") is not None
+    crowd = [door.taken("10.0.0.3") for _ in range(MAX_PLACES + 20)]
+    for place in crowd[: FREE_FAILURES + 1]:
+        assert place in door.evicted
+        door.admission.leave(place, 0.0)
+    assert door.admission.delay_s("10.0.0.3", 0.0) == 0.0
+
+
+def test_known_address_does_not_answer_for_its_neighbours() -> None:
+    """All hosts of an IPv6 LAN share a /64: strangers there wait for each other, a device does not."""
+    door = Door()
+    door.let_in("2001:db8::1")
+    for index in range(FREE_FAILURES + 1):
+        door.admission.leave(door.taken(f"2001:db8::{index + 2:x}"), 1.0)
+    assert door.arrive("2001:db8::99", 1.0) is None
+    assert door.taken("2001:db8::1", 1.0).is_known
+
+
+def test_one_known_address_has_a_share_of_the_places() -> None:
+    """It cannot take those of all that are known."""
+    door = Door()
+    door.let_in("10.0.0.1")
+    door.let_in("10.0.0.2")
+    taken = [door.taken("10.0.0.1").is_known for _ in range(MAX_KNOWN_PLACES)]
+    assert sum(taken) == MAX_PLACES_OF_ONE_KNOWN
+    assert door.taken("10.0.0.2").is_known

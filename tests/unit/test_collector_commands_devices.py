@@ -1,6 +1,7 @@
 """telegauge-collector devices: who may send, as a table and as JSON."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_table(commanded: Commanded, capsys: pytest.CaptureFixture[str]) -> None
         await rig.device("greenhouse", rig.let_in())
         rig.trust.rotate("greenhouse")
         rig.trust.invite(["attic"], 1, 1)
+        rig.trust.invite(["barn"], 10**18, time.time_ns())
         rig.trust.revoke("cellar", 1)
         assert await typed("devices") == 0
 
@@ -33,15 +35,16 @@ def test_table(commanded: Commanded, capsys: pytest.CaptureFixture[str]) -> None
     head, *lines = printed.out.splitlines()
     assert head.split("  ")[0] == "DEVICE"
     rows = [[word for word in line.split("  ") if word] for line in lines]
-    assert [row[0] for row in rows] == ["attic", "cellar", "greenhouse", "here"]
+    assert [row[0] for row in rows] == ["attic", "barn", "cellar", "greenhouse", "here"]
     assert [row[1].strip() for row in rows] == [
+        "expired",
         "invited",
         "revoked",
         "joined, has a new key it has not used yet",
         "no key",
     ]
-    assert [row[2].strip() for row in rows] == ["away", "away", "connected", "away"]
-    assert "+09:00" in lines[2]
+    assert [row[2].strip() for row in rows] == ["away", "away", "away", "connected", "away"]
+    assert "+09:00" in lines[3]
     assert lines[0].endswith("never")
     assert "+09:00" in lines[3]
 

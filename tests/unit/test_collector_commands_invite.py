@@ -24,7 +24,9 @@ def test_line_and_qr_code(commanded: Commanded, capsys: pytest.CaptureFixture[st
     assert commanded.type("invite", "greenhouse") == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    first, empty, line, *code = printed.out.splitlines()
+    where, when, first, empty, line, *code = printed.out.splitlines()
+    assert where.startswith("Note: this line leads to this machine itself, ")
+    assert when.startswith("Note: the collector is not running")
     assert first.startswith("For greenhouse, until 20")
     assert "+09:00" in first
     assert first.endswith(". Paste this on the device:")
@@ -63,7 +65,7 @@ def test_json(commanded: Commanded, capsys: pytest.CaptureFixture[str]) -> None:
     """All that is known of it, and no picture."""
     assert commanded.type("invite", "pi", "--json", "--address", "[2001:db8::1]:9") == 0
     answer = json.loads(capsys.readouterr().out)
-    assert sorted(answer) == ["addresses", "expires_ns", "line", "names", "token"]
+    assert sorted(answer) == ["addresses", "expires_ns", "line", "names", "notes", "token"]
     assert (answer["names"], answer["addresses"]) == (["pi"], ["[2001:db8::1]:9"])
     assert decode_token(answer["token"]).addresses == (("2001:db8::1", 9),)
 
@@ -85,7 +87,7 @@ def test_terminal_without_utf_8(commanded: Commanded, monkeypatch: pytest.Monkey
         (["Green House"], 1, "`Green House` cannot name a device"),
         (["pi", "--count", "3"], 1, "need a number in their names, such as 'pi-{:02}'"),
         (["pi-{}"], 1, "Add --count"),
-        (["pi-{}", "--count", "0"], 1, ">= 1"),
+        (["pi-{}", "--count", "0"], 2, "--count: 1 to 1000 are accepted, not 0"),
         (["pi", "--valid", "15"], 2, "--valid: "),
         (["pi", "--valid", "9s"], 2, "Accepted: 10s to 30d"),
         (["pi", "--valid", "31d"], 2, "Accepted: 10s to 30d"),

@@ -31,8 +31,8 @@ def test_device_that_is_connected(commanded: Commanded, capsys: pytest.CaptureFi
     printed = capsys.readouterr()
     assert printed.err == ""
     assert printed.out == (
-        "greenhouse is revoked: nothing more of it is stored. What it sent stays. "
-        "To let it in again: telegauge-collector invite greenhouse\n"
+        "greenhouse is revoked: nothing more of it is stored. What it sent stays, and the "
+        "line that it joined by is of no more use to anybody. To let it in again: telegauge-collector invite greenhouse\n"
     )
 
 

@@ -181,8 +181,8 @@ def test_what_a_name_means(pattern: str, count: int | None, names: list[str]) ->
         ("a" * 64, None, "at most 63"),
         ("pi", 30, "30 devices need a number in their names, such as 'pi-{:02}'"),
         ("pi-{}", None, "how many? Add --count to 'pi-{}'"),
-        ("pi-{:x}", None, "cannot name"),
-        ("pi-{:x}", 2, "need a number"),
+        ("pi-{:x}", None, "`pi-{:x}`: write {} or {:02} where the number goes"),
+        ("pi-{:d}", 2, "write {} or {:02}"),
         ("a" * 62 + "{}", 10, "at most 63"),
     ],
 )

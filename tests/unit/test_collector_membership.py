@@ -106,11 +106,18 @@ def test_devices_and_how_they_stand(play: Callable[[Scenario], None]) -> None:
 
 def test_standings_without_a_collector() -> None:
     """Whether a device is connected is not known then."""
-    known = [Member("b", b"k", invited_ns=1, joined_ns=2), Member("a", revoked_ns=3, key=b"k")]
+    known = [
+        Member("b", b"k", invited_ns=1, joined_ns=2),
+        Member("a", revoked_ns=3, key=b"k"),
+        Member("c", invited_ns=1),
+        Member("d", invited_ns=1),
+    ]
     stored = [DeviceRow(1, "b", None, 4, 7)]
-    assert standings(known, stored, None) == [
+    assert standings(known, stored, None, {"c"}) == [
         MemberStatus("a", "revoked", None, False, None, 3, None),
         MemberStatus("b", "joined", None, False, 2, None, stored[0].heard_ns),
+        MemberStatus("c", "invited", None, False, None, None, None),
+        MemberStatus("d", "expired", None, False, None, None, None),
     ]
 
 
@@ -145,7 +152,7 @@ def test_device_without_a_key_is_cut_too(play: Callable[[Scenario], None]) -> No
         await device.acknowledged(EPOCH, 1)
         await members.revoke({"device": "greenhouse"})
         assert (await device.closed()).reason == "revoked"
-        assert (await (await rig.arrive("greenhouse")).closed()).reason == "not_accepted"
+        assert (await (await rig.arrive("greenhouse")).closed()).reason == "revoked"
 
     play(scenario)
 
@@ -297,6 +304,9 @@ def test_device_that_is_not_connected_gets_no_key(play: Callable[[Scenario], Non
         with pytest.raises(TrustError, match="greenhouse is not connected"):
             await members.rotate({"device": "greenhouse"})
         await rig.device("here")
+        with pytest.raises(TrustError, match="no device `here` is known"):
+            await members.rotate({"device": "here"})  # nothing of it is stored yet
+        rig.trust.invite(["here"], 10**12, time.time_ns())
         with pytest.raises(TrustError, match="here has no key that could be replaced"):
             await members.rotate({"device": "here"})
         with pytest.raises(TrustError, match="no device can have this name"):
@@ -312,11 +322,16 @@ def test_session_that_ends_before_its_key_is_sent(play: Callable[[Scenario], Non
         _, key = await let_in(rig)
         session = rig.sessions.of("greenhouse")
         assert session is not None
-        rotating = asyncio.ensure_future(members.rotate({"device": "greenhouse"}))
-        await asyncio.sleep(0)
-        session.close("stopping")
+        rotate, loop = rig.trust.rotate, asyncio.get_running_loop()
+
+        def slow(device: str) -> bytes:
+            loop.call_soon_threadsafe(session.close, "stopping")
+            time.sleep(0.1)
+            return rotate(device)
+
+        rig.trust.rotate = slow  # type: ignore[method-assign]
         with pytest.raises(CollectorError, match="has ended; try again"):
-            await rotating
+            await members.rotate({"device": "greenhouse"})
         await rig.device("greenhouse", key)
 
     play(scenario)

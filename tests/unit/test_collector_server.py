@@ -48,7 +48,6 @@ from wire.greetings import Challenge, Hello, Ready
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 HELLO = frames.encode(Hello("stranger", 1, 1))
-READY = frames.encode(Ready(1, "telegauge-collector test"))
 STORED_OF_WITNESS = (
     "SELECT readings FROM epoch JOIN device ON device.id = device WHERE name = 'witness'"
 )
@@ -240,7 +239,7 @@ def test_frames_may_come_byte_by_byte(play: Callable[[Scenario], None]) -> None:
         for byte in HELLO:
             writer.write(bytes([byte]))
             await writer.drain()
-        assert await reader.readexactly(len(READY)) == READY
+        assert await reader.readexactly(len(frames.encode(rig.ready))) == frames.encode(rig.ready)
         stream = frames.encode_batch(sealed_batch()) + frames.encode(described("air.temperature"))
         for byte in stream:
             writer.write(bytes([byte]))
@@ -262,7 +261,7 @@ def test_link_that_breaks_in_the_middle_of_a_frame(play: Callable[[Scenario], No
         for cut in (1, 5, 6, 100, len(sealed_batch()) + 4):
             reader, writer = await rig.connect()
             writer.write(HELLO)
-            await reader.readexactly(len(READY))
+            await reader.readexactly(len(frames.encode(rig.ready)))
             writer.write(frames.encode_batch(sealed_batch(seq=2))[:cut])
             await writer.drain()
             connection = writer.get_extra_info("socket")
@@ -328,7 +327,9 @@ def test_greeting_may_come_byte_by_byte(play: Callable[[Scenario], None], over_t
 
         if not over_tls:
             await trickle(HELLO)
-            assert await reader.readexactly(len(READY)) == READY
+            assert await reader.readexactly(len(frames.encode(rig.ready))) == frames.encode(
+                rig.ready
+            )
             return
         while True:
             try:
@@ -355,7 +356,7 @@ def test_plain_greeting_whose_length_looks_like_tls(play: Callable[[Scenario], N
     async def scenario(rig: ServerRig) -> None:
         reader, writer = await rig.connect()
         writer.write(hello)
-        assert await reader.readexactly(len(READY)) == READY
+        assert await reader.readexactly(len(frames.encode(rig.ready))) == frames.encode(rig.ready)
 
     play(scenario)
 
@@ -405,7 +406,9 @@ def test_flood_of_silent_connections_costs_itself_alone(play: Callable[[Scenario
         await witness.stores()
         await (await rig.device("another")).leave()
         patient[0][1].write(HELLO)
-        assert await patient[0][0].readexactly(len(READY)) == READY
+        assert await patient[0][0].readexactly(len(frames.encode(rig.ready))) == frames.encode(
+            rig.ready
+        )
         leave([*patient, *flood])
         await until(lambda: not rig.admission.places)
 
@@ -489,7 +492,7 @@ async def evict_after(rig: ServerRig, steps: int, said: bytes) -> None:
     [place] = rig.admission.places
     for _ in range(steps):
         await asyncio.sleep(0)
-    rig.admission.leave(place)
+    rig.admission.leave(place, 0.0)
     place.evict()
     await all_said(reader)
     writer.close()
@@ -525,7 +528,7 @@ def test_eviction_as_the_handshake_ends(play: Callable[[Scenario], None]) -> Non
             [place] = rig.admission.places
             for _ in range(steps):
                 await asyncio.sleep(0)
-            rig.admission.leave(place)
+            rig.admission.leave(place, 0.0)
             place.evict()
             with suppress(OSError):
                 reader, writer = await connecting

@@ -157,7 +157,7 @@ def test_places_are_given_in_order(trust: Trust) -> None:
     nonces = [bytes([number]) * 32 for number in range(4)]
     names = [join_with(trust, secret, nonce).device for nonce in nonces[:3]]
     assert names == ["pi-1", "pi-2", "pi-3"]
-    assert refusal(trust, secret, nonces[3]) == ("the token was used already", False)
+    assert refusal(trust, secret, nonces[3]) == ("the token was used already, or withdrawn", False)
     assert join_with(trust, secret, nonces[1]).device == "pi-2"
 
 
@@ -171,7 +171,7 @@ def test_token_that_is_not_good(trust: Trust) -> None:
     expired = ("the invitation has expired", False)
     assert refusal(trust, secret, now_ns=NOW_NS + VALID_NS) == expired
     join_with(trust, secret, now_ns=NOW_NS + VALID_NS - 1)
-    assert refusal(trust, secret, bytes(32))[0] == "the token was used already"
+    assert refusal(trust, secret, bytes(32))[0] == "the token was used already, or withdrawn"
 
 
 def test_what_expired_long_ago_is_forgotten(path: Path, trust: Trust) -> None:
@@ -201,7 +201,7 @@ def test_newer_invitation_of_a_name_withdraws_the_former(trust: Trust) -> None:
     first = trust.invite(["pi-1", "pi-2"], VALID_NS, NOW_NS)
     second = trust.invite(["pi-1"], VALID_NS, NOW_NS)
     assert join_with(trust, first, bytes(32)).device == "pi-2"
-    assert refusal(trust, first)[0] == "the token was used already"
+    assert refusal(trust, first)[0] == "the token was used already, or withdrawn"
     assert join_with(trust, second).device == "pi-1"
 
 
@@ -259,7 +259,7 @@ def test_revoked_device_cannot_join(trust: Trust, has_joined: bool) -> None:
     if has_joined:
         join_with(trust, secret)
     trust.revoke("greenhouse", NOW_NS)
-    assert refusal(trust, secret) == ("the token was used already", False)
+    assert refusal(trust, secret) == ("the token was used already, or withdrawn", False)
 
 
 def test_revoked_device_comes_back_by_a_new_invitation(trust: Trust) -> None:
@@ -477,7 +477,9 @@ class TrustMachine(RuleBasedStateMachine):
     def revoke(self, name: str) -> None:
         """Let one in no more, whoever it is."""
         self.trust.revoke(name, self.now_ns)
-        self.withdraw(name)
+        for ticket in self.issued:
+            if name in ticket.names:
+                ticket.places[:] = [None] * len(ticket.places)
         member = self.members.get(name) or Member(name)
         revoked_ns = member.revoked_ns or self.now_ns
         self.members[name] = replace(member, next_key=None, join_nonce=None, revoked_ns=revoked_ns)
@@ -512,3 +514,19 @@ class TrustMachine(RuleBasedStateMachine):
 
 TestTrust = TrustMachine.TestCase
 TestTrust.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+
+
+def test_another_certificate_is_noticed(tmp_path: Path) -> None:
+    """Devices that joined know the one that the collector had then."""
+    trust = Trust(tmp_path / FILE_NAME)
+    try:
+        assert trust.fingerprint is None
+        assert not trust.know_by(bytes(32))
+        assert not trust.know_by(b"\1" * 32), "nobody has joined yet"
+        secret = trust.invite(["pi-0"], VALID_NS, NOW_NS)
+        join_with(trust, secret, bytes(32), NOW_NS)
+        assert not trust.know_by(b"\1" * 32)
+        assert trust.know_by(b"\2" * 32)
+        assert trust.fingerprint == b"\2" * 32
+    finally:
+        trust.close()

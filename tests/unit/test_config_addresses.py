@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.addresses import ADDRESS, Address, is_loopback, parse_address
+from config.addresses import ADDRESS, Address, is_loopback, listening, parse_address
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,9 @@ def test_this_machine_is_loopback(host):
 def test_other_machines_are_not(host):
     """A name that is not `localhost` could be anyone; no name server is asked."""
     assert not is_loopback(host)
+
+
+def test_all_of_ipv6_is_all_of_ipv4_too():
+    """One setting listens on both; any other address means itself."""
+    assert listening(Address("::", 1)) == [Address("::", 1), Address("0.0.0.0", 1)]
+    assert listening(Address("0.0.0.0", 1)) == [Address("0.0.0.0", 1)]

@@ -97,9 +97,9 @@ class Entrance:
             self._greeting, self._nonce = event, secrets.token_bytes(NONCE_BYTES)
             self._receiver.challenge(self._nonce)
 
-    def closed(self) -> None:
+    def closed(self, now_s: float) -> None:
         """Note that nothing is left of the connection; a change of trust that has begun goes on."""
-        self._services.admission.leave(self._caller.place, self._now_s())
+        self._services.admission.leave(self._caller.place, now_s)
 
     def _take_plain(self, greeting: Hello | Join) -> None:
         if not self._caller.is_local or isinstance(greeting, Join):

@@ -69,7 +69,7 @@ class Session(ConversationStream):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place at the door back, not before nothing is left (asyncio calls this)."""
         super().connection_lost(exc)
-        self._entrance.closed()
+        self._entrance.closed(self._loop.time())
 
     def happened(self, event: Event) -> None:
         """Act on what the device said."""

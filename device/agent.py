@@ -93,7 +93,12 @@ class Agent:
         answers = Answers(self.sensors, spool, self.link, self.sampler)
         self.control = ControlServer(
             runtime_folder / "control",
-            {"status": answers.status, "read": answers.read, "joined": self._joined},
+            {
+                "status": answers.status,
+                "read": answers.read,
+                "joining": self._joining,
+                "joined": self._joined,
+            },
         )
         self.notifier = Notifier()
 
@@ -140,16 +145,21 @@ class Agent:
         elif held_readings:
             _log.info("readings_kept", readings=held_readings)
 
+    async def _joining(self, _arguments: Mapping[str, Any]) -> str:
+        """Answer `telegauge-device join` before anything is sent: the YAML's `name:`, or nothing."""
+        if credentials.is_handed_over():
+            raise JoinError(credentials.HANDED_OVER)
+        return self._settings.name or ""
+
     async def _joined(self, arguments: Mapping[str, Any]) -> None:
         """Answer `telegauge-device join`: connect with what it brought."""
         found = credentials.checked(
             msgspec.convert(arguments.get("credentials"), credentials.Credentials)
         )
-        if credentials.is_handed_over():
-            raise JoinError("systemd hands over this device's credentials: change them there")
-        if self._settings.name not in (None, found.device):
+        name = await self._joining({})
+        if name not in ("", found.device):
             raise JoinError(
-                f"it joined as {found.device}, but device.yaml says `name: {self._settings.name}`: "
+                f"it joined as {found.device}, but device.yaml says `name: {name}`: "
                 "leave `name` out, and restart the agent"
             )
         contact = contact_of(self._settings, found, socket.gethostname())
@@ -157,8 +167,11 @@ class Agent:
         self.remote.device = contact.device
         _log.info("joined", device=contact.device, collector=str(contact.addresses[0]))
 
-    def _keep(self, found: credentials.Credentials) -> None:
-        credentials.store(self._state_folder, found)
+    def _keep(self, found: credentials.Credentials, former: credentials.Credentials | None) -> None:
+        if former is None:
+            credentials.store(self._state_folder, found)
+        else:
+            credentials.replace(self._state_folder, found, former)
 
     def _describe_again(self) -> None:
         self.link.describe_again()

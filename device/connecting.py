@@ -4,11 +4,18 @@ import os
 import socket
 import ssl
 
+_AT_ONCE = (
+    "it ended the connection at once: after failed tries a collector listens to nobody at this "
+    "address for up to a minute"
+)
+
 
 def why_not(error: OSError, within_s: float) -> str:
     """Say what kept a connection from being made, where there were `within_s` for it."""
     if isinstance(error, TimeoutError) and not error.errno:
         return f"no answer within {within_s:g} s"
+    if isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError):
+        return _AT_ONCE
     # asyncio puts its own words into the error; the number is the system's, the resolver's or TLS's.
     if isinstance(error, socket.gaierror | ssl.SSLError) or not error.errno:
         return error.strerror or str(error) or "the peer ended the connection"

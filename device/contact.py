@@ -24,10 +24,18 @@ class Contact(NamedTuple):
 
     @property
     def owner(self) -> str:
-        """Whose the epochs are that are offered to it: a name, and where it joined the collector's."""
-        if self.credentials is None:
-            return self.device
-        return f"{self.device}@{self.credentials.fingerprint.hex()[:_OWNER_DIGITS]}"
+        """Whose the epochs are that are offered, as far as that is known before anybody was met."""
+        return self.owner_at(self.credentials.fingerprint if self.credentials else None)
+
+    def owner_at(self, fingerprint: bytes | None) -> str:
+        """Return whose the epochs are that are offered to one collector, or to one that nobody knows."""
+        return f"{self.device}@{fingerprint.hex()[:_OWNER_DIGITS]}" if fingerprint else self.device
+
+    def is_another(self, fingerprint: bytes | None) -> bool:
+        """Say whether who READY says it is differs from who this device joined."""
+        if fingerprint is None or self.credentials is None:
+            return False
+        return fingerprint != self.credentials.fingerprint
 
     def security(self) -> dict[str, Any]:
         """Return what asyncio's `create_connection` needs beside the address."""

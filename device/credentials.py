@@ -14,6 +14,7 @@ from service import keyfile
 from wire.readings import is_device_name
 
 FILE_NAME = "credentials"
+HANDED_OVER = "systemd hands over this device's credentials: change them there"
 
 _Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
@@ -22,13 +23,14 @@ class Credentials(msgspec.Struct, frozen=True):
     """This device's name and key, and the collector that knows them.
 
     `fingerprint` is the SHA-256 of the collector's certificate, `addresses` (host:port) where it
-    was found, and where else it may be.
+    was found, and where else it may be. `invitation` is whose token it joined by.
     """
 
     device: str
     key: _Bytes32
     fingerprint: _Bytes32
     addresses: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)]
+    invitation: bytes | None = None
 
 
 def is_handed_over(environ: Mapping[str, str] = os.environ) -> bool:
@@ -76,3 +78,14 @@ def store(folder: Path, credentials: Credentials) -> None:
         KeyFileError: they cannot be written; the former ones are still there.
     """
     keyfile.write(folder / FILE_NAME, msgspec.json.encode(credentials) + b"\n")
+
+
+def replace(folder: Path, credentials: Credentials, former: Credentials) -> None:
+    """Keep credentials in place of `former`, if those are what is kept.
+
+    Raises:
+        JoinError, KeyFileError: they are not any more, or cannot be read or written.
+    """
+    if load(folder, {}) != former:
+        raise JoinError("other credentials are kept by now: this device has joined again")
+    store(folder, credentials)

@@ -10,6 +10,7 @@ from functools import partial
 from config.addresses import Address
 from device.datagrams import DatagramSender
 from device.spool import Spool
+from device.spool.epochs import may_be
 from wire.batches import ClockPair
 from wire.blocks import Point
 from wire.bodies import (
@@ -51,7 +52,7 @@ class DatagramEpochs:
 
     def session_began(self, owner: str) -> None:
         """End the epoch of the session before this one, or of another owner, and begin another."""
-        is_used = self._is_offered or self._facts.owner not in (None, owner)
+        is_used = self._is_offered or not may_be(self._facts.owner, owner)
         if is_used and not self._is_stopped:
             self._end(EndReason.ROLLED)
             self._begin()

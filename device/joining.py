@@ -4,6 +4,7 @@ The nonce of a join is kept before anything is sent, so that joining again after
 same join. Nothing at all is said to who shows another certificate than the token's.
 """
 
+import contextlib
 import secrets
 import socket
 import ssl
@@ -16,10 +17,12 @@ import msgspec
 from msgspec import Meta
 
 from config.addresses import Address, parse_address
-from device import mdns
+from device import credentials, mdns
+from device.connecting import why_not
 from device.credentials import Credentials
 from device.errors import JoinError, TokenRefused
 from service import keyfile, tls
+from service.keyfile import KeyFileError
 from wire.bodies import ByeReason
 from wire.conversation import Closed
 from wire.greetings import Joined
@@ -61,14 +64,30 @@ def join(token: Token, folder: Path, agent: str) -> Credentials:
             failures.append(f"{address}: another collector than the one that made the token")
             continue
         except OSError as error:
-            failures.append(f"{address}: {error.strerror or error}")
+            failures.append(f"{address}: {why_not(error, _TRY_S)}")
             continue
         addresses = tuple(dict.fromkeys(map(str, [address, *known])))
-        return Credentials(answer.device, answer.key, token.fingerprint, addresses)
+        return Credentials(
+            answer.device, answer.key, token.fingerprint, addresses, invitation_of(token)
+        )
     raise JoinError(
         "the collector was not found. Is it running, and reachable from here?\n  "
         + "\n  ".join(failures)
     )
+
+
+def invitation_of(token: Token) -> bytes:
+    """Return which invitation a token is of."""
+    return verifier_of(token.secret).invitation
+
+
+def joined_already(token: Token, folder: Path) -> Credentials | None:
+    """Return what a join by this token gave this device before, if that is what it has."""
+    with contextlib.suppress(JoinError, KeyFileError):  # a join puts others in their place
+        found = credentials.load(folder, {})
+        if found is not None and found.invitation == invitation_of(token):
+            return found
+    return None
 
 
 def joined(folder: Path) -> None:
@@ -99,7 +118,7 @@ def _candidates(addresses: list[Address]) -> Iterator[Address]:
 
 
 def _nonce(token: Token, folder: Path) -> bytes:
-    invitation = verifier_of(token.secret).invitation
+    invitation = invitation_of(token)
     file = folder / PENDING_NAME
     data = keyfile.read(file)
     try:

@@ -17,8 +17,10 @@ from device.connecting import why_not
 from device.contact import Contact
 from device.credentials import Credentials
 from device.datagram_epochs import DatagramEpochs
+from device.errors import JoinError
 from device.link_stream import WRONG_COLLECTOR, LinkStream
 from device.spool import Spool
+from device.spool.epochs import may_be
 from service.keyfile import KeyFileError
 from wire.bodies import ByeReason, Command, Describe, Result
 from wire.conversation import Closed, State
@@ -51,8 +53,9 @@ class Link:
         agent: program and version, as the collector shows them.
         describe: gives what this device has, now.
         obey: does what the collector asks for.
-        keep: keeps credentials with a new key; None: they cannot be changed.
+        keep: keeps credentials, in place of others if these are said; None: it cannot be done.
 
+    `owner` is whose the epochs are that are offered: as the last READY of this contact says.
     `datagrams` is where what is read goes, if it travels as datagrams.
     """
 
@@ -64,9 +67,10 @@ class Link:
         describe: Callable[[], Describe],
         obey: Callable[[Command], Awaitable[Result]],
         backoff: Backoff | None = None,
-        keep: Callable[[Credentials], None] | None = None,
+        keep: Callable[[Credentials, Credentials | None], None] | None = None,
     ) -> None:
         self.contact = contact
+        self.owner = contact.owner
         self.agent = agent
         self.spool = spool
         self.describe = describe
@@ -98,11 +102,6 @@ class Link:
     def device(self) -> str:
         """This device's name."""
         return self.contact.device
-
-    @property
-    def owner(self) -> str:
-        """Whose the epochs are that are offered."""
-        return self.contact.owner
 
     @property
     def address(self) -> Address:
@@ -187,7 +186,7 @@ class Link:
         assert self._keep is not None, "asked where nothing can be kept"
         assert contact.credentials is not None, "a join brings some"
         async with self._keeping:
-            await asyncio.to_thread(self._keep, contact.credentials)
+            await asyncio.to_thread(self._keep, contact.credentials, None)
             await self._take_leave(contact.owner)
             self._turn = 0
             self.rejoin(contact)
@@ -195,7 +194,7 @@ class Link:
     async def _take_leave(self, owner: str) -> None:
         """Let the collector of now have what was offered to it: another would not be asked for it."""
         former = self.owner
-        if not self.is_up or former == owner:
+        if not self.is_up or may_be(former, owner):
             return
         await self.spool.roll_if_due(owner)
         self.send_now()
@@ -207,7 +206,7 @@ class Link:
 
     def rejoin(self, contact: Contact) -> None:
         """Connect at once, as somebody else or to somebody else."""
-        self.contact = contact
+        self.contact, self.owner = contact, contact.owner
         self.last_end = None
         self._backoff.reset()
         if self._stream is not None:
@@ -230,16 +229,14 @@ class Link:
                 return
             credentials = replace(contact.credentials, key=key)
             try:
-                await asyncio.to_thread(self._keep, credentials)
-            except KeyFileError as error:
+                await asyncio.to_thread(self._keep, credentials, contact.credentials)
+            except (JoinError, KeyFileError) as error:
                 _log.error("key_not_taken", detail=str(error))
                 return
             _log.info("key_taken", collector=f"{self.address}")
             self.rejoin(contact._replace(credentials=credentials))
 
     def _wait_s(self, closed: Closed) -> float:
-        if closed.reason in (_NO_CONNECTION, WRONG_COLLECTOR):
-            self._turn += 1
         if closed.reason in (ByeReason.NOT_ACCEPTED, NOT_JOINED):
             return max(self._backoff.refused_s(), closed.retry_after_s)
         return self._backoff.next_s(closed.retry_after_s)
@@ -254,6 +251,8 @@ class Link:
         self._hurry.clear()
 
     async def _session(self) -> Closed:
+        if self.last_end is not None and self.last_end.reason in (_NO_CONNECTION, WRONG_COLLECTOR):
+            self._turn += 1  # not before: until now it is the address that is spoken of
         if not self.contact.may_use(self.address):
             return Closed(NOT_JOINED, _NOT_JOINED.format(self.address.host))
         loop, contact = asyncio.get_running_loop(), self.contact
@@ -272,6 +271,11 @@ class Link:
         if contact is not self.contact:
             self._stream.close(ByeReason.STOPPING, _CHANGED)
         return await ended
+
+    def met(self, contact: Contact, owner: str) -> None:
+        """Note whose the epochs are that are offered to a contact (the stream calls this)."""
+        if contact is self.contact:
+            self.owner = owner
 
     def went_up(self, collector: str) -> None:
         """Note that batches flow (the stream calls this)."""

@@ -5,16 +5,17 @@ lie on the card are read ahead by the card's thread, a little at a time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 
 from config.addresses import Address
 from device.contact import Contact
-from device.datagram_epochs import DatagramEpochs
 from device.feed import Feed
-from device.spool import CardError, Row, Spool
+from device.link_side import LinkSide
+from device.spool import CardError, Row
+from device.spool.epochs import may_be
 from service.stream import ConversationStream
 from wire.batches import Place
 from wire.bodies import (
@@ -22,13 +23,11 @@ from wire.bodies import (
     ByeReason,
     Command,
     DatagramKey,
-    Describe,
     Held,
     Key,
     Marks,
     Reject,
     Report,
-    Result,
 )
 from wire.conversation import Closed, Event, State
 from wire.greetings import Ready
@@ -43,44 +42,23 @@ WRONG_COLLECTOR = "wrong_collector"
 _GAP_BYTES = 128  # of a GAP or END frame, roughly
 
 
-class Owner(Protocol):
-    """What a session needs of the link."""
-
-    agent: str
-    spool: Spool
-    offering: asyncio.Lock
-    obey: Callable[[Command], Awaitable[Result]]
-    datagrams: DatagramEpochs | None
-
-    def describe(self) -> Describe:
-        """Return what this device has, now."""
-
-    async def take_key(self, contact: Contact, key: bytes) -> None:
-        """Use another key for a contact from now on."""
-
-    def went_up(self, collector: str) -> None:
-        """Note that batches flow."""
-
-    def progressed(self, news: bool) -> None:
-        """Note an acknowledgement, and whether it was of anything new."""
-
-
 class LinkStream(ConversationStream):
     """One session; `is_flowing`: the collector has said where to go on."""
 
     hears_while_stalled = True
 
-    def __init__(self, owner: Owner, contact: Contact, ended: "asyncio.Future[Closed]") -> None:
+    def __init__(self, link: LinkSide, contact: Contact, ended: "asyncio.Future[Closed]") -> None:
         now_s = asyncio.get_running_loop().time()
-        self.sender = Sender(contact.device, owner.agent, now_s, contact.prover())
+        self.sender = Sender(contact.device, link.agent, now_s, contact.prover())
         super().__init__(self.sender)
         self.is_flowing = False
-        self._owner = owner
+        self._link = link
         self._contact = contact
-        self._spool = owner.spool
-        self._datagrams = owner.datagrams
+        self._spool = link.spool
+        self._datagrams = link.datagrams
         self._ended = ended
         self._collector = ""
+        self._owner = contact.owner
         self._feeds: dict[bytes, Feed] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -96,9 +74,7 @@ class LinkStream(ConversationStream):
             return  # what came behind it has ended the session already
         match event:
             case Ready():
-                self._collector = event.collector
-                self.describe()
-                self._start(self._hold())
+                self._begin(event)
             case Marks():
                 self._go_on({entry.epoch: entry.mark for entry in event.marks})
             case Ack():
@@ -108,7 +84,7 @@ class LinkStream(ConversationStream):
             case Command():
                 self._start(self._obey(event))
             case Key():
-                self._start(self._owner.take_key(self._contact, event.key))
+                self._start(self._link.take_key(self._contact, event.key))
             case DatagramKey() if self._datagrams:
                 host, port, *_ = self.transport.get_extra_info("peername")
                 self._datagrams.key_came(event, Address(host, port))
@@ -133,7 +109,7 @@ class LinkStream(ConversationStream):
 
     def describe(self) -> None:
         """Say what this device has now."""
-        self.sender.describe(self._owner.describe())
+        self.sender.describe(self._link.describe())
         self.flush()
 
     def send_open(self) -> None:
@@ -142,30 +118,43 @@ class LinkStream(ConversationStream):
         self._send()
         self.flush()
 
+    def _begin(self, ready: Ready) -> None:
+        if self._contact.is_another(ready.fingerprint):
+            self.give_up(Closed(WRONG_COLLECTOR, "it says that it is another than its certificate"))
+            return
+        self._collector = ready.collector
+        if ready.fingerprint is not None:
+            self._owner = self._contact.owner_at(ready.fingerprint)
+        self._link.met(self._contact, self._owner)
+        self.describe()
+        self._start(self._hold())
+
     async def _hold(self) -> None:
         # What this writes to the card must be known to be there, also where the session ends meanwhile.
         held = await asyncio.shield(self._held())
         present = self._spool.epochs.present
-        if self.sender.state is not State.OPEN:
+        if not self._is_wanted():
             return
-        if present is not None and present.owner not in (None, self._contact.owner):
+        if present is not None and not may_be(present.owner, self._owner):
             self.close(ByeReason.STOPPING, "the spool has no room to begin another epoch")
         elif held:
             self.sender.hold(held, self._spool.lost)
 
     async def _held(self) -> list[Held]:
-        owner = self._contact.owner
-        async with self._owner.offering:
-            if self.sender.state is not State.OPEN:
+        async with self._link.offering:
+            if not self._is_wanted():
                 return []
             if self._datagrams:
-                self._datagrams.session_began(owner)
+                self._datagrams.session_began(self._owner)
             if self._spool.epochs.present is not None:  # else the run is ending
-                await self._spool.roll_if_due(owner)
-            return await self._spool.held(owner)
+                await self._spool.roll_if_due(self._owner)
+            return await self._spool.held(self._owner, self._is_wanted)
+
+    def _is_wanted(self) -> bool:
+        return self.sender.state is State.OPEN and self._contact is self._link.contact
 
     def _go_on(self, marks: dict[bytes, int]) -> None:
-        for facts in self._spool.epochs.waiting(self._contact.owner):
+        for facts in self._spool.epochs.waiting(self._owner):
             mark = marks.get(facts.epoch)
             if mark is None:
                 continue  # begun since: it is for the next session
@@ -175,7 +164,7 @@ class LinkStream(ConversationStream):
             return  # a mark was a lie
         self._start(self._spool.told_loss())
         self.is_flowing = True
-        self._owner.went_up(self._collector)
+        self._link.went_up(self._collector)
         self.send_open()
         if self._datagrams and (wish := self._datagrams.wish()):
             self.sender.open_datagrams(wish)
@@ -189,7 +178,7 @@ class LinkStream(ConversationStream):
             self.close(ByeReason.PROTOCOL_ERROR, f"mark {mark} of an epoch that has fewer batches")
             return
         feed.acknowledged(mark)
-        self._owner.progressed(self._spool.acknowledge(feed.facts, mark, ended))
+        self._link.progressed(self._spool.acknowledge(feed.facts, mark, ended))
         if ended:
             del self._feeds[epoch]
 
@@ -270,7 +259,7 @@ class LinkStream(ConversationStream):
         self._send()
 
     async def _obey(self, command: Command) -> None:
-        result = await self._owner.obey(command)
+        result = await self._link.obey(command)
         if self.sender.state is State.OPEN:
             self.sender.result(result)
 

@@ -28,13 +28,22 @@ def settings_of(options: argparse.Namespace) -> "DeviceSettings":
         ConfigError: with every problem of it.
         JoinError, KeyFileError: what a join gave cannot be used as it is.
     """
+    found = credentials()
+    return yaml_of(options, found.device if found else None)
+
+
+def yaml_of(options: argparse.Namespace, joined_as: str | None = None) -> "DeviceSettings":
+    """Load the YAML in force, whatever a join gave, or for the name that it gave.
+
+    Raises:
+        ConfigError: with every problem of it.
+    """
     from functools import partial
 
     from config import load
     from device.settings import DeviceSettings, problems
 
-    found = credentials()
-    check = partial(problems, joined_as=found.device if found else None)
+    check = partial(problems, joined_as=joined_as)
     return load(config_file(options), DeviceSettings, check)
 
 

@@ -3,21 +3,23 @@
 import argparse
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device.commands import PROGRAM, runtime_folder
+from device.commands import PROGRAM, runtime_folder, yaml_of
 from service import control, folders
 from service.cli import UsageError
 
 if TYPE_CHECKING:
     from device.credentials import Credentials
+    from device.token_file import TokenFile
+    from wire.tokens import Token
 
 HELP = "join a collector, with the token that telegauge-collector invite printed"
 # The boot partition of an SD card, which any computer can write (bookworm and later, and before).
 BOOT_FILES = (Path("/boot/firmware/telegauge-join"), Path("/boot/telegauge-join"))
-_HAND_OVER_S = 10.0
-_MAX_TEXT = 64 * 1024
+_ASK_S = 10.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,64 +43,96 @@ def run(options: argparse.Namespace) -> int:
     """Join, keep what the collector gives, and let a running agent use it."""
     from device import credentials, joining
     from service.keyfile import KeyFileError
-    from wire import __version__
-    from wire.tokens import TokenError, decode_token, find_token
 
-    file = _file(options)
-    try:
-        token = decode_token(find_token(_text(options, file)))
-    except TokenError as error:
-        raise UsageError(str(error)) from None
-    if credentials.is_handed_over():
-        raise KeyFileError("systemd hands over this device's credentials: change them there")
-    folder = folders.prepared(folders.state_folder(PROGRAM))
-    found = joining.join(token, folder, f"{PROGRAM} {__version__}")
-    credentials.store(folder, found)
+    with ExitStack() as stack:
+        file = _file(options, stack)
+        token = _token(_given(options) if file is None else file.read())
+        if credentials.is_handed_over():
+            raise KeyFileError(credentials.HANDED_OVER)
+        folder = folders.prepared(folders.state_folder(PROGRAM))
+        name, hint = _name(options)
+        found = _joined(token, folder)
+        if name not in ("", found.device):
+            raise UsageError(
+                f"this token is for `{found.device}`, but device.yaml says `name: {name}`: change it "
+                f"there,{hint} then paste the same line again (the join can be repeated until its key "
+                "is used)"
+            )
+        credentials.store(folder, found)
+        if file is not None:
+            _erase(file)
     joining.joined(folder)
-    print(f"joined as {found.device}, the collector is {found.addresses[0]}")
-    if file is not None:
-        _erase(file)
     return _hand_over(found)
 
 
-def _file(options: argparse.Namespace) -> Path | None:
+def _file(options: argparse.Namespace, stack: ExitStack) -> "TokenFile | None":
+    from device.token_file import TokenFile
+
     if options.file is not None and options.token is not None:
         raise UsageError("either TOKEN or --file, not both")
-    if options.file is not None:
-        return Path(options.file)
-    if options.token is not None:
+    path = options.file
+    if path is None and options.token is None:
+        path = next(filter(os.path.lexists, BOOT_FILES), None)
+    if path is None:
         return None
-    return next((file for file in BOOT_FILES if os.access(file, os.F_OK)), None)
+    try:
+        return stack.enter_context(TokenFile(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _text(options: argparse.Namespace, file: Path | None) -> str:
-    if file is not None:
-        try:
-            with file.open(encoding="utf-8", errors="replace") as opened:
-                return opened.read(_MAX_TEXT)
-        except OSError as error:
-            raise UsageError(f"cannot read {file}: {error.strerror}") from None
+def _given(options: argparse.Namespace) -> bytes:
+    from device.token_file import MAX_BYTES
+
     given = options.token
     if given == "-":
-        return sys.stdin.read(_MAX_TEXT)
+        return sys.stdin.buffer.read(MAX_BYTES)
     if given is None:
         raise UsageError(
             "no token. Run `telegauge-collector invite NAME` where the collector is, and paste the "
             "line that it prints; or put that line into the file telegauge-join on the boot partition"
         )
-    return str(given)
+    return os.fsencode(given)
 
 
-def _erase(file: Path) -> None:
+def _token(data: bytes) -> "Token":
+    from wire.tokens import TokenError, decode_token, find_token
+
+    try:
+        return decode_token(find_token(data.decode(errors="replace")))
+    except TokenError as error:
+        raise UsageError(str(error)) from None
+
+
+def _name(options: argparse.Namespace) -> tuple[str, str]:
+    """Return the `name:` in force, if there is one, and what a change of it needs."""
+    try:
+        name = control.ask_for(str, runtime_folder() / "control", "joining", _ASK_S)
+    except control.NotRunning:
+        return yaml_of(options).name or "", ""
+    return name, " restart the agent,"
+
+
+def _joined(token: "Token", folder: Path) -> "Credentials":
+    """Return what the token gives this device, or gave it before."""
+    from device import joining
+    from wire import __version__
+
+    found = joining.joined_already(token, folder)
+    if found is not None:
+        print(f"joined by this line already, as {found.device}")
+        return found
+    found = joining.join(token, folder, f"{PROGRAM} {__version__}")
+    print(f"joined as {found.device}, the collector is {found.addresses[0]}")
+    return found
+
+
+def _erase(file: "TokenFile") -> None:
     """Overwrite the token and remove its file: it is of no more use, and nobody's business."""
     try:
-        with file.open("r+b") as opened:
-            opened.write(b"\0" * file.stat().st_size)
-            opened.flush()
-            os.fsync(opened.fileno())
-        file.unlink()
+        file.erase()
     except OSError as error:
-        print(f"cannot erase {file}: {error.strerror}; please remove it", file=sys.stderr)
+        print(f"cannot erase {file.path}: {error.strerror}; please remove it", file=sys.stderr)
 
 
 def _hand_over(found: "Credentials") -> int:
@@ -108,7 +142,7 @@ def _hand_over(found: "Credentials") -> int:
     socket = runtime_folder() / "control"
     try:
         fields = msgspec.to_builtins(found)
-        control.ask_for(type(None), socket, "joined", _HAND_OVER_S, credentials=fields)
+        control.ask_for(type(None), socket, "joined", _ASK_S, credentials=fields)
     except control.NotRunning:
         installed = Path("/etc/systemd/system", f"{PROGRAM}.service")
         units = (installed, Path("/usr/lib/systemd/system") / installed.name)

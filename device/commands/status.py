@@ -105,9 +105,10 @@ def _troubles(spool: "SpoolStatus") -> list[str]:
             f"! the card does not work ({spool.card_error}): what is read is kept in memory only"
         )
     if spool.others_epochs:
+        epochs = "1 epoch" if spool.others_epochs == 1 else f"{spool.others_epochs} epochs"
         lines.append(
-            f"! readings of {spool.others_epochs} epochs were begun to be sent under another name or "
-            "to another collector; they are kept, and sent once this device is that there again"
+            f"! readings of {epochs} were begun to be sent under another name or to another collector, "
+            "and are kept for it. To send them: set `name` back to what it was, or join there again"
         )
     return lines
 

@@ -14,6 +14,18 @@ from wire.bodies import (
 )
 
 
+def may_be(owner: str | None, other: str) -> bool:
+    """Say whether what was offered under an owner may be offered under another.
+
+    An owner is `name@collector`; a name alone stands for some collector, nobody knows which: before
+    the first READY, and where the collector does not say.
+    """
+    if owner is None:
+        return True
+    shorter, longer = sorted((owner, other), key=len)
+    return f"{longer}@".startswith(f"{shorter}@")
+
+
 class Epochs:
     """All epochs that are not over, the oldest first; `present` is None before and after a run."""
 
@@ -57,16 +69,16 @@ class Epochs:
 
     def waiting(self, owner: str) -> list[EpochFacts]:
         """Return those to offer under a name, the present one first; the others oldest first."""
-        offered = [each for each in self if not each.is_over and each.owner in (None, owner)]
+        offered = [each for each in self if not each.is_over and may_be(each.owner, owner)]
         return sorted(offered, key=lambda each: each is not self.present)
 
     def offered_to(self, owner: str) -> list[EpochFacts]:
         """Return those that were offered under a name, and of which something is still to be said."""
-        return [each for each in self if not each.is_over and each.owner == owner]
+        return [each for each in self.waiting(owner) if each.owner is not None]
 
     def of_others(self, owner: str) -> list[EpochFacts]:
         """Return those that were offered under another name: they are kept, and not offered."""
-        return [each for each in self if not each.is_over and each.owner not in (None, owner)]
+        return [each for each in self if not each.is_over and not may_be(each.owner, owner)]
 
 
 def held(facts: EpochFacts, lowest_seq: int) -> Held:

@@ -4,7 +4,7 @@ The counterpart of `intake`. Where rows that should be there are not, a gap says
 SpoolError where `near` fails: then the run is over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from device.spool.database import unless_full
 from device.spool.epochs import Epochs, held
@@ -28,17 +28,21 @@ class Outlet:
         self._epochs = epochs
         self._intake = intake
 
-    async def held(self, owner: str) -> list[Held]:
+    async def held(self, owner: str, is_asked: Callable[[], bool]) -> list[Held]:
         """Say what is held for a collector that knows this device as `owner`, the present first.
 
-        From here on these epochs are nobody else's.
+        From here on these epochs are nobody else's; [] where nobody asks any more.
         """
         with self._intake.read():
             lowest = await self._lowest()
+            if not is_asked():
+                return []
             # At one moment: an epoch may end, or grow, while the card is waited for.
             offered = self._epochs.waiting(owner)
             found = [held(each, lowest.get(each.number, each.last_seq + 1)) for each in offered]
-            await self._bind([each for each in offered if each.owner is None], owner)
+            # Also those of which the name alone was known so far.
+            known = {None, owner.partition("@")[0]} - {owner}
+            await self._bind([each for each in offered if each.owner in known], owner)
         return found
 
     async def _lowest(self) -> dict[int, int]:

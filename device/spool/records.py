@@ -30,7 +30,8 @@ class EpochFacts(msgspec.Struct):
     """One epoch, as far as this device knows it.
 
     `number`: the device's own count. `clock`: the best clock pair of its boot. `last_seq` and
-    `readings`: what was closed. `mark`: acknowledged. `owner`: the device name it was offered under.
+    `readings`: what was closed. `mark`: acknowledged. `owner`: whom it was offered as,
+    `name@collector`, or `name` where the collector did not say which it is.
     `end`: why it ended; `is_end_known`: whether `last_seq` is all there ever was, else what was lost
     was read before `until`. `is_over`: the collector has acknowledged the end. `is_durable`: every
     reading of it was on the card before it counted.

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from device.errors import SpoolError
 from device.spool.datagram_counts import DatagramCounts
-from device.spool.epochs import Epochs
+from device.spool.epochs import Epochs, may_be
 from device.spool.intake import Age, Intake
 from device.spool.mover import Mover
 from device.spool.outlet import Outlet
@@ -113,7 +113,7 @@ class Spool:
 
     async def roll_if_due(self, owner: str) -> None:
         """Begin another epoch where live readings would wait too long, or this one is another's."""
-        if self._present.owner not in (None, owner) or self._is_long(self._present):
+        if not may_be(self._present.owner, owner) or self._is_long(self._present):
             with self.intake.watched():
                 await self.begin()
 
@@ -122,12 +122,12 @@ class Spool:
         on_card = self.mover and self.mover.has(facts, facts.mark + 1) and self.mover.card.error
         return waiting_bytes > _ROLL_FROM_BYTES or bool(on_card)
 
-    async def held(self, owner: str) -> list[Held]:
+    async def held(self, owner: str, is_asked: Callable[[], bool] = lambda: True) -> list[Held]:
         """Say what is held for a collector that knows this device as `owner`, the present first.
 
-        From here on these epochs are nobody else's.
+        From here on these epochs are nobody else's; [] where nobody asks any more.
         """
-        return await self._outlet.held(owner)
+        return await self._outlet.held(owner, is_asked)
 
     async def rows(self, facts: EpochFacts, seq: int, max_bytes: int) -> list[Row]:
         """Return what follows in an epoch from `seq` on, without holes; [] where nothing does yet.

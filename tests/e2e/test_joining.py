@@ -39,6 +39,21 @@ class Household:
         self._agents.append(programs.Program("device", "run", self._folder / name, config))
         return self._agents[-1]
 
+    def plain_agent(self, name: str) -> programs.Program:
+        """An agent that the collector takes by its name alone, for now."""
+        self.take_plain(True)
+        agent = self.agent(name)
+        address = f"name: {name}\ncollector: {{address: '127.0.0.1:{self.port}', "
+        agent.config.write_text(agent.config.read_text().replace("collector: {", address))
+        return agent
+
+    def take_plain(self, is_taken: bool) -> None:
+        """Say whether the collector takes this machine's devices by their name, from its next start."""
+        yaml = re.sub(
+            r"(?<=loopback: )\w+", str(is_taken).lower(), self.collector.config.read_text()
+        )
+        self.collector.config.write_text(yaml)
+
     def invite(self, *arguments: str) -> str:
         """The token of an invitation."""
         made = self.collector.command("invite", *arguments, "--json")
@@ -214,16 +229,8 @@ def test_token_of_another_collector(tmp_path: Path) -> None:
 def test_local_name_that_was_invited_needs_its_key(tmp_path: Path) -> None:
     """On loopback too: from the invitation on nobody comes in by the name alone."""
     with household(tmp_path) as home:
-        home.collector.config.write_text(
-            home.collector.config.read_text().replace("loopback: false", "loopback: true")
-        )
+        agent = home.plain_agent("pi")
         home.collector.start()
-        agent = home.agent("pi")
-        agent.config.write_text(
-            agent.config.read_text().replace(
-                "collector: {", f"name: pi\ncollector: {{address: '127.0.0.1:{home.port}', "
-            )
-        )
         agent.start()
         wait_until_up(agent)
         token = home.invite("pi")
@@ -233,6 +240,29 @@ def test_local_name_that_was_invited_needs_its_key(tmp_path: Path) -> None:
         joins(agent, token)
         wait_until_up(agent)
         assert agent.stop() == 0
+
+
+def test_plain_device_that_joins_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It is the same collector: what it was offered and did not acknowledge comes after the join."""
+    with household(tmp_path) as home:
+        agent = home.plain_agent("pi")
+        home.collector.start()
+        agent.start()
+        wait_until_up(agent)
+        wait_for_reads(home.ledger, 5)
+        home.collector.kill()
+        wait_until(lambda: agent.ask("status")["link"] == "down")
+        wait_for_reads(home.ledger, 15)
+        home.take_plain(False)
+        home.collector.start()
+        joins(agent, home.invite("pi"))
+        wait_until_up(agent)
+        wait_for_reads(home.ledger, 5)
+        assert agent.ask("status")["spool"]["others_epochs"] == 0
+        assert agent.stop() == 0
+        assert home.collector.stop() == 0
+        assert oracle.gaps(home.collector.state) == []
+        assert oracle.judge(home.ledger, home.collector.state, SENSOR, agent.ends_ns).clean
 
 
 def test_what_is_invited_while_nothing_runs(tmp_path: Path) -> None:

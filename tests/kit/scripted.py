@@ -39,6 +39,7 @@ class ScriptedCollector:
         rejects: (epoch, seq) of batches that are refused for good, until their gap has come.
         sessions: all connections, the newest last.
         acknowledges, acknowledges_ends: whether batches and gaps, and ENDs, are answered.
+        fingerprint: what READY says which collector it is.
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,7 @@ class ScriptedCollector:
         self.acknowledges = True
         self.acknowledges_ends = True
         self.says_first: bytes | None = None
+        self.fingerprint: bytes | None = None
 
     @property
     def session(self) -> "ScriptedSession":
@@ -147,7 +149,7 @@ class ScriptedSession(asyncio.Protocol):
         collector = self._collector
         match event:
             case Hello() if collector.greets:
-                self.receiver.ready("telegauge-collector test")
+                self.receiver.ready("telegauge-collector test", collector.fingerprint)
             case Hold() if collector.answers_hold:
                 epochs = [held.epoch for held in event.epochs]
                 marks = [Mark(epoch, collector.marks.get(epoch, 0)) for epoch in epochs]

@@ -208,7 +208,7 @@ def test_edited_name_keeps_what_was_offered_aside(tmp_path: Path) -> None:
             (hold,) = collector.session.heard(Hold)
             assert offered not in [each.epoch for each in hold.epochs]
             status = await asyncio.to_thread(agent.command, "status")
-            assert "! readings of 1 epochs were begun to be sent under" in status.stdout
+            assert "! readings of 1 epoch were begun to be sent under" in status.stdout
             assert await asyncio.to_thread(agent.stop) == 0
             agent.config.write_text(yaml)
             await asyncio.to_thread(agent.start)
@@ -246,6 +246,37 @@ def test_join_is_taken_over_the_control_socket(tmp_path: Path) -> None:
         assert FIELDS["key"] not in agent.said()
 
 
+def test_join_learns_first_who_this_device_is(tmp_path: Path) -> None:
+    """Before anything is sent: what `name:` was when the agent started, or nothing."""
+    with started(tmp_path, free_port()) as agent:
+        assert agent.ask("joining") == "pi"
+        yaml = agent.config.read_text()
+        agent.config.write_text(yaml.replace("name: pi", "# no name"))
+        assert agent.ask("joining") == "pi"
+        agent.stop()
+        agent.start()
+        assert agent.ask("joining") == ""
+
+
+def test_key_takes_the_place_of_what_it_is_for(tmp_path: Path) -> None:
+    """Where a join has put others there meanwhile, they stay; a join's own go in place of any."""
+    settings = DeviceSettings(sensors={"count": SensorSettings(driver="synthetic:counter")})
+    other = msgspec.structs.replace(FOUND, key=bytes(32))
+
+    async def scenario() -> None:
+        spool = await opened(tmp_path)
+        agent = Agent(settings, spool, tmp_path, tmp_path, FOUND)
+        agent._keep(FOUND, None)
+        agent._keep(other, FOUND)
+        assert credentials.load(tmp_path, {}) == other
+        with pytest.raises(JoinError, match="joined again"):
+            agent._keep(FOUND, FOUND)
+        assert credentials.load(tmp_path, {}) == other
+        await agent._close_spool()
+
+    asyncio.run(scenario())
+
+
 def test_join_that_is_none_is_refused(tmp_path: Path) -> None:
     """Each with what is wrong; the agent goes on as it was, and nothing is kept."""
     with started(tmp_path, free_port()) as agent:
@@ -274,6 +305,8 @@ def test_handed_over_credentials_are_the_only_ones(tmp_path: Path) -> None:
         agent.start()
         assert agent.ask("status")["is_joined"]
         assert "systemd hands over this device's credentials" in hand_over(agent, FIELDS)
+        with pytest.raises(control.Failed, match="systemd hands over"):
+            agent.ask("joining")
         assert credentials.load(agent.state, {}) is None
     finally:
         agent.end()

@@ -408,8 +408,14 @@ def test_status_of_an_empty_spool_is_short() -> None:
         ),
         (
             {"others_epochs": 2},
-            "! readings of 2 epochs were begun to be sent under another name or to another collector; "
-            "they are kept, and sent once this device is that there again",
+            "! readings of 2 epochs were begun to be sent under another name or to another collector, "
+            "and are kept for it. To send them: set `name` back to what it was, or join there again",
+        ),
+        (
+            {"others_epochs": 1},
+            "! readings of 1 epoch were begun to be sent under another name or "
+            "to another collector, and are kept for it. To send them: set `name` back to what it was, "
+            "or join there again",
         ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

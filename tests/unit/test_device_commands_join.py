@@ -15,6 +15,7 @@ from device.__main__ import main
 from device.commands import join
 from device.credentials import FILE_NAME, Credentials
 from device.joining import PENDING_NAME
+from device.token_file import TokenFile
 from kit import programs
 from kit.links import play
 from kit.programs import Program, free_port
@@ -97,6 +98,11 @@ def test_argument(tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str
     with_collector(tmp_path, scenario)
 
 
+def stdin(data: bytes) -> io.TextIOWrapper:
+    """A standard input that gives these bytes."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
+
+
 @pytest.mark.parametrize("how", [str, line_of, " \n{}\r\n".format])
 def test_standard_input(
     tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch, how: Callable[[str], str]
@@ -104,7 +110,22 @@ def test_standard_input(
     """Where it is in no list of processes; the whole line is as good, also from another system."""
 
     async def scenario(server: ServerRig) -> None:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(how(token_of(server))))
+        monkeypatch.setattr(sys, "stdin", stdin(how(token_of(server)).encode()))
+        assert await run("-") == 0
+        assert stored(state).device == "greenhouse"
+
+    with_collector(tmp_path, scenario)
+
+
+def test_standard_input_that_is_no_text(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token is found between bytes of any kind; where there is none, it says so."""
+
+    async def scenario(server: ServerRig) -> None:
+        monkeypatch.setattr(sys, "stdin", stdin(b"\xff\xfe\0"))
+        assert await run("-") == 2
+        monkeypatch.setattr(sys, "stdin", stdin(b"\xff\xe9 " + token_of(server).encode() + b"\xa0"))
         assert await run("-") == 0
         assert stored(state).device == "greenhouse"
 
@@ -174,22 +195,17 @@ def test_file_of_a_join_that_failed_stays(
     assert "the collector was not found" in capsys.readouterr().err
 
 
-def test_file_that_cannot_be_erased_is_named(
-    tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_file_that_cannot_be_erased_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """The join counts all the same."""
-
-    async def scenario(server: ServerRig) -> None:
-        reading, writing = os.pipe()
-        os.write(writing, token_of(server).encode())
-        os.close(writing)
-        file = Path(f"/dev/fd/{reading}")
-        assert await run("--file", str(file)) == 0
-        os.close(reading)
-        assert stored(state).device == "greenhouse"
-        assert f"cannot erase {file}: " in capsys.readouterr().err
-
-    with_collector(tmp_path, scenario)
+    with open_folder() as folder:
+        file = folder / "token"
+        file.write_text("tg1-AAAA")
+        file.chmod(0o444)
+        with not_root(), TokenFile(file) as opened:
+            join._erase(opened)
+        assert file.read_text() == "tg1-AAAA"
+    said = f"cannot erase {file}: Permission denied; please remove it\n"
+    assert capsys.readouterr().err == said
 
 
 # --- what is no token
@@ -219,6 +235,23 @@ def test_wrong_use_is_two(
     assert not state.exists()
 
 
+def test_what_is_no_file_is_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what it is; a pipe that nobody writes to would be waited for."""
+    boot, link = tmp_path / "boot", tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    os.mkfifo(boot)
+    for arguments, kind in (
+        ([], "a pipe"),
+        (["--file", str(link)], "a symbolic link"),
+        (["--file", str(tmp_path)], "a folder"),
+        (["--file", "/dev/null"], "a device"),
+    ):
+        assert main(["join", *arguments]) == 2
+        said = capsys.readouterr().err
+        assert said.endswith(f": it is {kind}, and a regular file is expected\n")
+    assert boot.exists()
+
+
 def test_empty_argument_is_not_the_boot_file(tmp_path: Path) -> None:
     """A script whose variable is empty meant another token than the one that lies there."""
     (tmp_path / "boot").write_text(encode_token(bytes(32), bytes(16), [("127.0.0.1", 1)]))
@@ -226,15 +259,63 @@ def test_empty_argument_is_not_the_boot_file(tmp_path: Path) -> None:
     assert (tmp_path / "boot").exists()
 
 
-def test_token_that_is_refused_is_two(tmp_path: Path, state: Path) -> None:
-    """It is of no use to try it again; what a former join gave stays."""
+def test_token_that_is_refused_is_two(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another device: it is of no use to try it again, and nothing is kept."""
 
     async def scenario(server: ServerRig) -> None:
         token = token_of(server)
         assert await run(token) == 0
-        before = stored(state)
+        monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "other"))
         assert await run(token) == 2
-        assert credentials.load(state, {}) == before
+        assert credentials.load(tmp_path / "other", {}) is None
+
+    with_collector(tmp_path, scenario)
+
+
+def test_same_line_twice_is_one_join(
+    tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line that lets many in gives this device one name; the file on the card is erased again."""
+
+    async def scenario(server: ServerRig) -> None:
+        token = token_of(server, "pi-01", "pi-02")
+        assert await run(token) == 0
+        before = stored(state)
+        (tmp_path / "boot").write_text(line_of(token))
+        capsys.readouterr()
+        assert await run() == 0
+        said, then = capsys.readouterr().out.splitlines()
+        assert said == "joined by this line already, as pi-01"
+        assert then.startswith("the agent is not running. Next: ")
+        assert stored(state) == before
+        assert not (tmp_path / "boot").exists()
+        member = server.trust.find("pi-02")
+        assert member is not None
+        assert member.key is None
+
+    with_collector(tmp_path, scenario)
+
+
+def test_file_goes_before_the_nonce(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept, erased, forgotten: a power cut in between leaves what makes the next try the same join."""
+    seen: list[tuple[bool, bool]] = []
+    erase = join._erase
+
+    def watched(file: TokenFile) -> None:
+        seen.append(((state / FILE_NAME).exists(), (state / PENDING_NAME).exists()))
+        erase(file)
+
+    monkeypatch.setattr(join, "_erase", watched)
+
+    async def scenario(server: ServerRig) -> None:
+        (tmp_path / "boot").write_text(token_of(server))
+        assert await run() == 0
+        assert seen == [(True, True)]
+        assert stored(state).device == "greenhouse"
 
     with_collector(tmp_path, scenario)
 
@@ -253,6 +334,65 @@ def test_lost_answer_is_asked_for_again(
         (state / FILE_NAME).rmdir()
         assert await run(token) == 0
         assert (stored(state).device, stored(state).key) == ("pi-01", member.key)
+
+    with_collector(tmp_path, scenario)
+
+
+# --- a name that the YAML sets
+
+
+def yaml(folder: Path, name: str) -> Path:
+    """A YAML that sets a name."""
+    file = folder / "device.yaml"
+    file.write_text(f"name: {name}\nsensors:\n{COUNTER}")
+    return file
+
+
+def test_token_for_another_name(
+    tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is kept that the agent could not use; once `name:` is right, the same line gives it."""
+
+    async def scenario(server: ServerRig) -> None:
+        token = token_of(server)
+        before = Credentials("shed", bytes(32), bytes(32), ("hub:1",))
+        credentials.store(state_of(state), before)
+        (tmp_path / "boot").write_text(token)
+        assert await run("-c", str(yaml(tmp_path, "shed"))) == 2
+        assert capsys.readouterr().err == (
+            "telegauge-device: this token is for `greenhouse`, but device.yaml says `name: shed`: "
+            "change it there, then paste the same line again (the join can be repeated until its key "
+            "is used)\n"
+        )
+        assert credentials.load(state, {}) == before
+        assert (state / PENDING_NAME).exists()
+        assert (tmp_path / "boot").exists()
+        assert await run("-c", str(yaml(tmp_path, "greenhouse"))) == 0
+        member = server.trust.find("greenhouse")
+        assert member is not None
+        assert stored(state).key == member.key
+
+    with_collector(tmp_path, scenario)
+
+
+def state_of(state: Path) -> Path:
+    """The state folder, which is there."""
+    state.mkdir(exist_ok=True)
+    return state
+
+
+def test_yaml_that_is_wrong_uses_up_no_token(
+    tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The agent could not run with it: that is said before anything is sent."""
+
+    async def scenario(server: ServerRig) -> None:
+        assert await run("-c", str(yaml(tmp_path, "Shed!")), token_of(server)) == 2
+        assert "device.yaml:1:7: name: " in capsys.readouterr().err
+        member = server.trust.find("greenhouse")
+        assert member is not None
+        assert member.key is None
+        assert not list(state.iterdir())
 
     with_collector(tmp_path, scenario)
 
@@ -346,21 +486,54 @@ def test_running_agent_connects_with_it(tmp_path: Path) -> None:
 
 
 def test_running_agent_with_another_name_says_so(tmp_path: Path) -> None:
-    """`name:` of its YAML is not the join's: it goes on as it was, and the message says what to do."""
+    """It goes on as it was, and so does its key; once it has the name, the same line lets it in."""
 
     async def scenario(server: ServerRig) -> None:
         agent = programs.device(tmp_path / "agent", server.server.port, COUNTER)
         try:
             await started(agent)
-            done = await asyncio.to_thread(agent.command, "join", token_of(server))
-            assert done.returncode == 1
-            assert "joined as greenhouse, but device.yaml says `name: pi`" in done.stderr
+            token = token_of(server)
+            done = await asyncio.to_thread(agent.command, "join", token)
+            assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+            assert (
+                "for `greenhouse`, but device.yaml says `name: pi`: change it there, restart the "
+                in (done.stderr)
+            )
+            assert credentials.load(agent.state, {}) is None
             assert agent.ask("status")["device"] == "pi"
             assert not agent.ask("status")["is_joined"]
+            yaml = agent.config.read_text()
+            agent.config.write_text(yaml.replace("name: pi", "name: greenhouse"))
             await asyncio.to_thread(agent.stop)
-            again = await asyncio.to_thread(agent.command, "run")
-            assert again.returncode == 2
-            assert f"{agent.config}:1:1: name: `pi` is not the name that this" in again.stderr
+            await started(agent)
+            done = await asyncio.to_thread(agent.command, "join", token)
+            assert (done.returncode, done.stderr) == (0, "")
+            await until(lambda: server.sessions.of("greenhouse"))
+        finally:
+            agent.end()
+
+    with_collector(tmp_path, scenario)
+
+
+def test_running_agent_that_was_handed_its_credentials(tmp_path: Path) -> None:
+    """It could not use others: it says so before the token is used up."""
+    handed = tmp_path / "handed"
+    handed.mkdir()
+    credentials.store(handed, Credentials("pi", bytes(32), bytes(32), ("127.0.0.1:1",)))
+
+    async def scenario(server: ServerRig) -> None:
+        agent = agent_without_a_name(tmp_path / "agent", server.server.port)
+        environment = dict(agent.environment)
+        agent.environment |= {"CREDENTIALS_DIRECTORY": str(handed)}
+        try:
+            await started(agent)
+            agent.environment = environment
+            done = await asyncio.to_thread(agent.command, "join", token_of(server))
+            assert done.returncode == 1
+            assert "systemd hands over this device's credentials" in done.stderr
+            member = server.trust.find("greenhouse")
+            assert member is not None
+            assert member.key is None
         finally:
             agent.end()
 

@@ -14,7 +14,14 @@ def test_name_that_resolves_to_nothing_says_so() -> None:
 
 def test_peer_that_ends_the_handshake_is_told_in_words() -> None:
     """Asyncio has none for it."""
-    assert why_not(ConnectionResetError(), 10) == "the peer ended the connection"
+    for error in (
+        ConnectionResetError(),
+        ConnectionResetError(104, "Connection reset by peer"),
+        BrokenPipeError(32, "Broken pipe"),
+        ssl.SSLEOFError(8, "[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred"),
+    ):
+        assert why_not(error, 10).startswith("it ended the connection at once: after failed tries")
+    assert why_not(ConnectionAbortedError(), 10) == "the peer ended the connection"
     error = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
     assert why_not(error, 10) == "[SSL: WRONG_VERSION_NUMBER] wrong version number"
     assert why_not(TimeoutError(), 10) == "no answer within 10 s"

@@ -57,6 +57,24 @@ def test_owner_is_name_and_collector() -> None:
     assert again.owner == contact.owner, "another key or address is the same collector"
 
 
+def test_ready_says_whose_epochs_they_are() -> None:
+    """Over a plain connection too, so that a join at that collector leaves nothing behind."""
+    plain, joined = (
+        contact_of(settings("greenhouse"), None, "pi"),
+        contact_of(settings(), FOUND, "pi"),
+    )
+    assert plain.owner == plain.owner_at(None) == "greenhouse"
+    assert plain.owner_at(FINGERPRINT) == joined.owner_at(FINGERPRINT) == joined.owner
+
+
+def test_another_than_the_one_it_joined() -> None:
+    """Nobody is, to a device that has not joined; who does not say so is not."""
+    plain, joined = contact_of(settings(), None, "pi"), contact_of(settings(), FOUND, "pi")
+    assert joined.is_another(bytes(32))
+    assert not any(map(joined.is_another, (FINGERPRINT, None)))
+    assert not any(map(plain.is_another, (FINGERPRINT, bytes(32), None)))
+
+
 def test_each_session_proves_with_a_nonce_of_its_own() -> None:
     """Or a recorded one could be answered again."""
     contact = contact_of(settings(), FOUND, "pi")

@@ -1,11 +1,13 @@
 """device.credentials: what a join left is read back whole, or the error says what to do."""
 
+import base64
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from device import credentials
 from device.credentials import FILE_NAME, Credentials
@@ -38,6 +40,30 @@ def test_what_was_stored_is_loaded(tmp_path: Path) -> None:
     credentials.store(tmp_path, shed)
     assert credentials.load(tmp_path, NOBODY) == shed
     assert [file.name for file in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_file_of_before_invitations_were_kept(tmp_path: Path) -> None:
+    """It stays good; a later one says which invitation it is of."""
+    old = b'{"device":"pi","key":"%s","fingerprint":"%s","addresses":["hub:1"]}'
+    write(tmp_path, old % ((base64.b64encode(bytes(32)),) * 2))
+    found = credentials.load(tmp_path, NOBODY)
+    assert found == Credentials("pi", bytes(32), bytes(32), ("hub:1",), None)
+    invited = replace(FOUND, invitation=bytes(8))
+    credentials.store(tmp_path, invited)
+    assert credentials.load(tmp_path, NOBODY) == invited
+
+
+def test_replaced_are_those_that_are_meant(tmp_path: Path) -> None:
+    """And no others that were put there meanwhile; nor is a file made where there is none."""
+    other = replace(FOUND, key=bytes(32))
+    with pytest.raises(JoinError):
+        credentials.replace(tmp_path, other, FOUND)
+    assert credentials.load(tmp_path, NOBODY) is None
+    credentials.store(tmp_path, FOUND)
+    credentials.replace(tmp_path, other, FOUND)
+    with pytest.raises(JoinError, match="joined again"):
+        credentials.replace(tmp_path, FOUND, FOUND)
+    assert credentials.load(tmp_path, NOBODY) == other
 
 
 def test_device_that_never_joined_has_none(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.addresses import Address
-from device import joining, mdns
+from device import credentials, joining, mdns
 from device.credentials import Credentials
 from device.errors import JoinError, TokenRefused
 from device.joining import PENDING_NAME
@@ -93,13 +93,18 @@ def test_token_gives_a_name_and_a_key(tmp_path: Path, state: Path) -> None:
 
     async def scenario() -> None:
         async with collector(tmp_path) as rig:
-            found = await join(invited(rig), state)
+            token = invited(rig)
+            found = await join(token, state)
             member = rig.trust.find("greenhouse")
             assert member is not None
             address = f"127.0.0.1:{rig.server.port}"
             expected = Credentials(
-                "greenhouse", member.key, rig.certificate.fingerprint, (address,)
-            )  # type: ignore[arg-type]
+                "greenhouse",
+                member.key,  # type: ignore[arg-type]
+                rig.certificate.fingerprint,
+                (address,),
+                joining.invitation_of(token),
+            )
             assert found == expected
 
     play(scenario())
@@ -222,7 +227,7 @@ def test_peer_without_tls(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             said = await refused(Token(bytes(32), SECRET, addresses), state)
         _, spoke, listened = said.splitlines()
         assert "SSL" in spoke
-        assert "timed out" in listened
+        assert "no answer within 0.2 s" in listened
         await ended(server)
 
     play(scenario())
@@ -231,11 +236,11 @@ def test_peer_without_tls(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("says", "part"),
     [
-        (b"", "timed out"),
+        (b"", "no answer within 0.3 s"),
         (b"\xff" * 64, ""),
         (frames.encode(Joined("greenhouse", bytes(32))), "JOINED at this point"),
         (frames.encode(Challenge(bytes(32))) * 2, "CHALLENGE at this point"),
-        (frames.encode(Challenge(bytes(32)))[:20], "timed out"),
+        (frames.encode(Challenge(bytes(32)))[:20], "no answer within 0.3 s"),
         (frames.encode(Challenge(bytes(32))) + frames.encode(Joined("?", bytes(32))), "JOINED"),
     ],
     ids=["nothing", "nonsense", "no challenge", "two challenges", "half a frame", "no name"],
@@ -266,6 +271,22 @@ def test_collector_that_hangs_up(tmp_path: Path, state: Path) -> None:
     play(scenario())
 
 
+def test_address_that_has_to_wait(tmp_path: Path, state: Path) -> None:
+    """A collector that listens to nobody there for now: in words, and not in those of OpenSSL."""
+
+    async def scenario() -> None:
+        async with server_rig(tmp_path / "telegauge.db", plain_on_loopback=False) as rig:
+            place = rig.admission.arrive("127.0.0.1", 0.0)
+            assert place is not None
+            for _ in range(30):
+                rig.admission.fail(place, asyncio.get_running_loop().time())
+            said = await refused(invited(rig), state)
+            assert "it ended the connection at once: after failed tries a collector" in said
+            assert "SSL" not in said
+
+    play(scenario())
+
+
 # --- a collector that says no
 
 
@@ -278,7 +299,7 @@ def test_no_of_the_collector_is_told_as_it_is(tmp_path: Path, state: Path) -> No
             token = token._replace(addresses=(*token.addresses, tuple(other.address)))
             await join(token, state)
             joining.joined(state)
-            with pytest.raises(TokenRefused, match=r"was used already\. Make a new token"):
+            with pytest.raises(TokenRefused, match=r"was used already.*\. Make a new token"):
                 await join(token, state)
             with pytest.raises(TokenRefused, match="no invitation has this token"):
                 await join(token._replace(secret=SECRET), state)
@@ -302,6 +323,27 @@ def test_collector_that_cannot_now(tmp_path: Path, state: Path, bye: Bye, said: 
             with pytest.raises(JoinError, match=said) as caught:
                 await join(token_of(peer), state)
             assert not isinstance(caught.value, TokenRefused)
+
+    play(scenario())
+
+
+# --- a join that is done
+
+
+def test_what_this_line_gave_already(tmp_path: Path, state: Path) -> None:
+    """Known by its invitation; not that of another line, nor what is damaged."""
+
+    async def scenario() -> None:
+        async with collector(tmp_path) as rig:
+            token, other = invited(rig, "pi-01", "pi-02"), invited(rig, "shed")
+            assert joining.joined_already(token, state) is None
+            found = await join(token, state)
+            assert joining.joined_already(token, state) is None, "it is not kept yet"
+            credentials.store(state, found)
+            assert joining.joined_already(token, state) == found
+            assert joining.joined_already(other, state) is None
+            keyfile.write(state / credentials.FILE_NAME, bytes(64))
+            assert joining.joined_already(token, state) is None
 
     play(scenario())
 

@@ -18,6 +18,7 @@ from device import link as link_module
 from device.backoff import FIRST_S, Backoff
 from device.contact import Contact
 from device.credentials import Credentials
+from device.errors import JoinError
 from device.spool_status import spool_status
 from kit import keys
 from kit.links import DEVICE, Rig, linked, met, opened, play, rigged, running, seqs
@@ -37,7 +38,7 @@ from wire.bodies import (
     Marks,
 )
 from wire.conversation import Closed
-from wire.greetings import Hello, Ready
+from wire.greetings import Challenge, Hello, Ready
 from wire.receiver import Arrived
 
 # --- readings leave
@@ -605,6 +606,47 @@ def test_addresses_are_tried_in_turn(tmp_path: Path) -> None:
     assert len({each["collector"] for each in told}) == 3
 
 
+def test_address_that_has_to_wait_is_told_so(tmp_path: Path) -> None:
+    """A collector that listens to nobody there for now: in words, and not in those of OpenSSL."""
+
+    async def scenario() -> None:
+        async with (
+            server_rig(tmp_path / "telegauge.db", plain_on_loopback=False) as server,
+            rigged(tmp_path / "device", 1) as rig,
+        ):
+            rig.link.contact = member(server)
+            place = server.admission.arrive("127.0.0.1", 0.0)
+            assert place is not None
+            for _ in range(30):
+                server.admission.fail(place, asyncio.get_running_loop().time())
+            async with running(rig):
+                await until(lambda: rig.link.last_end)
+
+    (entry,) = (each for each in play(scenario()) if each["event"] == "link_down")
+    assert entry["reason"] == "no_connection"
+    assert entry["detail"].startswith("it ended the connection at once: after failed tries")
+
+
+def test_failure_is_told_of_the_address_that_gave_it(tmp_path: Path) -> None:
+    """Until the next try, when it is the next one's turn."""
+
+    async def scenario() -> None:
+        addresses = tuple(Address("127.0.0.1", free_port()) for _ in range(2))
+        async with rigged(tmp_path, 1) as rig:
+            rig.link._backoff = Backoff(lambda: 1.0)
+            rig.link.contact = rig.link.contact._replace(addresses=addresses)
+            async with running(rig):
+                last = None
+                for address in (*addresses, *addresses):
+                    await until(lambda last=last: rig.link.last_end is not last)
+                    last = rig.link.last_end
+                    assert last is not None
+                    assert (rig.link.address, last.reason) == (address, "no_connection")
+                    rig.link._hurry.set()
+
+    play(scenario())
+
+
 # --- where it is not let in
 
 
@@ -673,13 +715,15 @@ class Keeper:
 
     def __init__(self) -> None:
         self.kept: list[Credentials] = []
+        self.in_place_of: list[Credentials | None] = []
         self.begun = 0
         self.may_go_on = threading.Event()
         self.may_go_on.set()
-        self.error: KeyFileError | None = None
+        self.error: KeyFileError | JoinError | None = None
 
-    def __call__(self, found: Credentials) -> None:
+    def __call__(self, found: Credentials, former: Credentials | None) -> None:
         """Keep these."""
+        self.in_place_of.append(former)
         self.begun += 1
         assert self.may_go_on.wait(WITHIN_S)
         if self.error is not None:
@@ -713,6 +757,7 @@ def test_key_is_kept_and_then_used(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with kept(tmp_path) as (rig, server, keeper):
             turns = rig.link._turn = 4
+            former = rig.link.contact.credentials
             key = rotated(server)
             rig.accept(1.0)
             await until(lambda: rig.link.sessions == 2 and rig.spool.acknowledged == 1)
@@ -720,13 +765,14 @@ def test_key_is_kept_and_then_used(tmp_path: Path) -> None:
             assert found is not None
             assert (found.key, found.next_key) == (key, None)
             assert [each.key for each in keeper.kept] == [key] == [key_of(rig)]
+            assert keeper.in_place_of == [former]
             assert rig.link._turn == turns
 
     entries = [each["event"] for each in play(scenario())]
     assert entries.count("key_taken") == 1
 
 
-@pytest.mark.parametrize("why", ["full", "handed over"])
+@pytest.mark.parametrize("why", ["full", "joined again", "handed over"])
 def test_key_that_cannot_be_kept_is_not_used(tmp_path: Path, why: str) -> None:
     """The one that it has goes on: after a restart there would be no other."""
 
@@ -735,12 +781,15 @@ def test_key_that_cannot_be_kept_is_not_used(tmp_path: Path, why: str) -> None:
             former = key_of(rig)
             if why == "full":
                 keeper.error = KeyFileError("no space left on device")
+            elif why == "joined again":
+                keeper.error = JoinError("other credentials are kept by now")
             else:
                 rig.link._keep = None
             rotated(server)
             rig.accept(1.0)
             await until(lambda: rig.spool.acknowledged == 1)
-            await until(lambda: keeper.begun == (why == "full") and not rig.link._keeping.locked())
+            can_try = why != "handed over"
+            await until(lambda: keeper.begun == can_try and not rig.link._keeping.locked())
             server.made[0].transport.abort()
             await until(lambda: rig.link.sessions == 2)
             assert key_of(rig) == former
@@ -801,6 +850,7 @@ def test_join_goes_before_a_key_that_came_late(tmp_path: Path) -> None:
             await joining
             await until(lambda: server.sessions.of("shed"))
             assert keeper.kept == [shed.credentials]
+            assert keeper.in_place_of == [None], "whatever is there"
             assert rig.link.contact is shed
 
     play(scenario())
@@ -921,7 +971,7 @@ def test_join_at_the_last_moment_of_an_opening(tmp_path: Path) -> None:
 
 
 def test_join_while_epochs_are_offered(tmp_path: Path) -> None:
-    """A card that takes its time: the next session waits for the one before, and has an epoch then."""
+    """A card that takes its time: the next session waits for the one before, which has no say any more."""
 
     async def scenario() -> None:
         async with met(tmp_path) as (rig, collector):
@@ -939,9 +989,8 @@ def test_join_while_epochs_are_offered(tmp_path: Path) -> None:
                 await until(lambda: rig.link.is_up)
                 (hold,) = collector.session.heard(Hold)
                 assert [each.epoch for each in hold.epochs] == [rig.epoch]
-                rig.accept(1.0)
+                assert [each.owner for each in rig.spool.epochs] == ["shed"]
                 await until(lambda: collector.readings == 1)
-            assert [each.owner for each in rig.spool.epochs] == [DEVICE, "shed"]
             assert len(collector.sessions) == 2
 
     play(scenario())
@@ -976,5 +1025,66 @@ def test_join_leaves_nothing_behind(tmp_path: Path) -> None:
             await until(lambda: rig.spool.acknowledged == 2)
             assert not rig.spool.epochs.offered_to(former)
             assert not rig.spool.epochs.of_others(rig.link.owner)
+
+    play(scenario())
+
+
+# --- whose the epochs are
+
+
+def test_ready_says_which_collector_it_is(tmp_path: Path) -> None:
+    """A plain one too: what it was offered is another's no more, and a join there finds it again."""
+    one, two = bytes(range(32)), bytes(range(32, 64))
+
+    async def scenario() -> None:
+        async with met(tmp_path) as (rig, collector):
+            collector.fingerprint, collector.acknowledges = one, False
+            rig.close_batches(1)
+            first = rig.epoch
+            assert rig.link.owner == DEVICE
+            async with running(rig):
+                await until(lambda: rig.link.is_up)
+                assert rig.link.owner == f"{DEVICE}@{one.hex()[:16]}"
+                collector.fingerprint = two
+                rig.link.rejoin(Contact(DEVICE, rig.link.contact.addresses))
+                assert rig.link.owner == DEVICE
+                await until(lambda: rig.link.is_up)
+                (hold,) = collector.session.heard(Hold)
+                assert [each.epoch for each in hold.epochs] == [rig.epoch] != [first]
+                assert [each.epoch for each in rig.spool.epochs.of_others(rig.link.owner)] == [
+                    first
+                ]
+                collector.fingerprint, collector.acknowledges = one, True
+                collector.session.cut()
+                await until(lambda: first in collector.ends)
+
+    play(scenario())
+
+
+def test_ready_of_another_than_its_certificate(tmp_path: Path) -> None:
+    """It ends the session before anything is offered."""
+    says = frames.encode(Challenge(bytes(32))) + frames.encode(Ready(1, "test", bytes(32)))
+
+    async def scenario() -> None:
+        async with tls_peer(tmp_path / "peer", says) as peer, rigged(tmp_path, 1) as rig:
+            rig.link.contact = joined_as(DEVICE, peer)
+            rig.close_batches(1)
+            async with running(rig):
+                await until(lambda: peer.met >= 2)
+            assert [each.owner for each in rig.spool.epochs] == [None]
+
+    (entry,) = play(scenario())
+    assert entry["reason"] == "wrong_collector"
+
+
+def test_ready_of_a_former_contact_says_nothing(tmp_path: Path) -> None:
+    """READY that comes to a session which a join has ended: the owner is the new contact's."""
+
+    async def scenario() -> None:
+        async with rigged(tmp_path, 1) as rig:
+            former = rig.link.contact
+            rig.link.rejoin(Contact("shed", former.addresses))
+            rig.link.met(former, f"{DEVICE}@one")
+            assert rig.link.owner == "shed"
 
     play(scenario())

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from device.spool.epochs import Epochs, end_left_open, held
+from device.spool.epochs import Epochs, end_left_open, held, may_be
 from device.spool.records import EpochFacts
 from kit.tiers import epoch_of
 from kit.wireworks import MOMENT
@@ -100,6 +100,42 @@ def test_who_is_offered_what() -> None:
     assert epochs.waiting("cellar") == [present, theirs, free]
     assert epochs.waiting("attic") == [present, free]
     assert epochs.of_others("attic") == [mine, theirs]
+
+
+@pytest.mark.parametrize(
+    ("owner", "other", "is_possible"),
+    [
+        (None, "pi@one", True),
+        ("pi", "pi", True),
+        ("pi", "pi@one", True),
+        ("pi@one", "pi@one", True),
+        ("pi@one", "pi@two", False),
+        ("pi", "shed", False),
+        ("pi", "pi-2", False),
+        ("pi", "pi-2@one", False),
+        ("pi@one", "shed@one", False),
+    ],
+)
+def test_who_may_be_whom(owner: str | None, other: str, is_possible: bool) -> None:
+    """A name alone is any collector's device of that name, seen from either side."""
+    assert may_be(owner, other) is is_possible
+    if owner is not None:
+        assert may_be(other, owner) is is_possible
+
+
+def test_what_a_name_alone_is_offered() -> None:
+    """Everything of that name, before it is known which collector is met; nothing counts as others'."""
+    one, two, unknown, shed = (
+        epoch_of(1, owner="pi@one"),
+        epoch_of(2, owner="pi@two"),
+        epoch_of(3, owner="pi"),
+        epoch_of(4, owner="shed@one"),
+    )
+    epochs = Epochs([one, two, unknown, shed, epoch_of(5)])
+    assert epochs.offered_to("pi") == [one, two, unknown]
+    assert epochs.of_others("pi") == [shed]
+    assert epochs.offered_to("pi@one") == [one, unknown]
+    assert epochs.of_others("pi@one") == [two, shed]
 
 
 def test_what_hold_says() -> None:

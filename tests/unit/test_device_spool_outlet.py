@@ -170,7 +170,43 @@ def test_owner_that_the_card_could_not_be_told(home: Home) -> None:
     play(scenario())
 
 
+def test_name_alone_goes_to_whom_it_meets(home: Home) -> None:
+    """What was offered to who knows which collector is the next one's, and then nobody else's."""
+
+    async def scenario() -> None:
+        spool = await home.open()
+        fill(spool, 2)
+        await spool.held(OWNER)
+        await home.kill(spool)
+        async with home.opened() as spool:
+            assert await held_values(spool, f"{OWNER}@one") == [0.0, 1.0]
+            assert {each.owner for each in spool.epochs} == {f"{OWNER}@one"}
+            assert await held_values(spool, f"{OWNER}@two") == []
+            assert await held_values(spool, OWNER) == [0.0, 1.0]
+            assert {each.owner for each in spool.epochs} == {f"{OWNER}@one"}, "no less is known"
+            assert spool.near.epochs() == list(spool.epochs)
+
+    play(scenario())
+
+
 # --- while the card is waited for
+
+
+def test_who_asks_no_more_is_given_nothing(home: Home) -> None:
+    """A session that ended while the card was waited for: the epochs are still anybody's."""
+
+    async def scenario() -> None:
+        async with home.opened() as spool:
+            fill(spool, 1)
+            is_asked = True
+            async with stalled(card_of(spool)):
+                asked = asyncio.create_task(spool.held(OWNER, lambda: is_asked))
+                await asyncio.sleep(0)
+                is_asked = False
+            assert await asked == []
+            assert [each.owner for each in spool.epochs] == [None]
+
+    play(scenario())
 
 
 def test_end_while_hold_is_made(home: Home) -> None:

@@ -105,9 +105,7 @@ class Collector:
             partial(reachable_at, listen),
             partial(names_in, store_file),
         )
-        membership = Membership(
-            self.trust, inviter, self.sessions, self.datagrams, self.writer, store_file
-        )
+        membership = Membership(services, inviter, store_file)
         answers = Answers(services, self.server, store_file)
         self.control = ControlServer(
             runtime_folder / "control",

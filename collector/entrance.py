@@ -150,20 +150,16 @@ class Entrance:
                 self._services.trust.join, join, exchange, proof, time.time_ns()
             )
         except JoinRefused as refused:
-            if refused.is_stranger:
-                self._refuse(str(refused))
-            else:
-                self._turn_away(ByeReason.NOT_ACCEPTED, str(refused))
+            self._refuse(str(refused))
             return
         self._tell_joined(joined)
 
     def _tell_joined(self, joined: Joined) -> None:
         self.has_told = True
         _log.info("device_joined", device=joined.device, peer=str(self._caller))
-        self._services.datagrams.revoke(joined.device)
-        former = self._services.sessions.of(joined.device)
-        if former is not None:
-            former.close(ByeReason.NOT_ACCEPTED, "another device has joined under this name")
+        self._services.cut(
+            joined.device, ByeReason.NOT_ACCEPTED, "another device has joined under this name"
+        )
         if self._receiver.state is State.GREETING:
             self._receiver.joined(joined.device, joined.key)
             self._services.admission.let_in(self._caller.place, self._now_s())
@@ -173,7 +169,6 @@ class Entrance:
         self._visitor.let_in(hello)
 
     def _refuse(self, detail: str, device: str | None = None) -> None:
-        """Send a stranger away."""
         self._turn_away(ByeReason.NOT_ACCEPTED, detail, device=device)
 
     def _turn_away(

@@ -10,12 +10,11 @@ import msgspec
 import structlog
 from msgspec import Meta
 
-from collector.datagrams import Datagrams
 from collector.errors import TrustError
 from collector.intake import REVOKED, REVOKED_RETRY_S
 from collector.invitations import Invitation, Inviter
-from collector.sessions import Sessions
-from collector.store import DeviceRow, Writer, devices_of
+from collector.services import Services
+from collector.store import DeviceRow, devices_of
 from collector.trust import Trust
 from collector.trust_file import Member
 from config.problems import did_you_mean
@@ -62,20 +61,11 @@ class Rotation(msgspec.Struct, frozen=True):
 class Membership:
     """Answers for one running collector."""
 
-    def __init__(
-        self,
-        trust: Trust,
-        inviter: Inviter,
-        sessions: Sessions,
-        datagrams: Datagrams,
-        writer: Writer,
-        store_file: Path,
-    ) -> None:
-        self._trust = trust
+    def __init__(self, services: Services, inviter: Inviter, store_file: Path) -> None:
+        self._services = services
+        self._trust = services.trust
+        self._sessions = services.sessions
         self._inviter = inviter
-        self._sessions = sessions
-        self._datagrams = datagrams
-        self._writer = writer
         self._store_file = store_file
 
     async def invite(self, arguments: Mapping[str, Any]) -> Invitation:
@@ -96,12 +86,9 @@ class Membership:
         rows = await asyncio.to_thread(devices_of, self._store_file)
         check_known(device, self._trust, rows)
         await asyncio.to_thread(self._trust.revoke, device, time.time_ns())
-        self._datagrams.revoke(device)
-        session = self._sessions.of(device)
-        if session is not None:
-            session.close(ByeReason.REVOKED, REVOKED, REVOKED_RETRY_S)
+        self._services.cut(device, ByeReason.REVOKED, REVOKED, REVOKED_RETRY_S)
         caught_up = asyncio.Event()
-        self._writer.catch_up(lambda _: caught_up.set())
+        self._services.writer.catch_up(lambda _: caught_up.set())
         await caught_up.wait()
         _log.info("device_revoked", device=device)
 

@@ -26,3 +26,10 @@ class Services(NamedTuple):
     admission: Admission
     plain_on_loopback: bool
     fingerprint: bytes
+
+    def cut(self, device: str, reason: str, detail: str, retry_after_s: float = 0.0) -> None:
+        """End what a device has here: the key of its datagrams, and its session."""
+        self.datagrams.revoke(device)
+        session = self.sessions.of(device)
+        if session is not None:
+            session.close(reason, detail, retry_after_s)

@@ -51,9 +51,7 @@ class Commanded:
             async with asyncio.timeout(WITHIN_S), server_rig(self.store) as rig:
                 here = [Address("127.0.0.1", rig.server.port)]
                 inviter = Inviter(rig.trust, rig.certificate.fingerprint, lambda: here)
-                members = Membership(
-                    rig.trust, inviter, rig.sessions, rig.datagrams, rig.writer, rig.file
-                )
+                members = Membership(rig.services, inviter, rig.file)
                 names = ("invite", "devices", "revoke", "rotate")
                 control = ControlServer(
                     self.runtime / "control", {name: getattr(members, name) for name in names}

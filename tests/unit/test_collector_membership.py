@@ -46,7 +46,7 @@ def membership_of(rig: ServerRig) -> Membership:
     """What answers for the parts of a rig."""
     here = [Address("127.0.0.1", rig.server.port)]
     inviter = Inviter(rig.trust, rig.certificate.fingerprint, lambda: here)
-    return Membership(rig.trust, inviter, rig.sessions, rig.datagrams, rig.writer, rig.file)
+    return Membership(rig.services, inviter, rig.file)
 
 
 async def let_in(rig: ServerRig, name: str = "greenhouse") -> tuple[Device, bytes]:

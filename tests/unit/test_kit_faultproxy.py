@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from kit.faultproxy import Act, Fault, FaultProxy, Locator, Plan, Way
 from kit.waiting import WITHIN_S, wait_until
 
 UP, DOWN = frozenset({Way.UP}), frozenset({Way.DOWN})
+TCP_RMEM = "/proc/sys/net/ipv4/tcp_rmem"  # tcp(7)
 
 
 @contextmanager
@@ -168,7 +170,9 @@ def test_half_open() -> None:
 
 def test_a_stalled_peer() -> None:
     """Nothing is read for a while, so that the sender has to wait; then all of it arrives."""
-    data = bytes(range(256)) * 100_000
+    # More than the kernel keeps for one socket, which has let its buffer grow as far as it may.
+    kernel_bytes = max(int(word) for word in Path(TCP_RMEM).read_text().split())
+    data = bytes(range(256)) * ((2 * kernel_bytes + 25_600_000) // 256)
     received: list[bytes] = []
     with link(Plan(Fault(Act.STALL, 1000, stall_s=0.5))) as (proxy, near, far):
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)

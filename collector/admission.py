@@ -32,7 +32,7 @@ _IPV6_PREFIX = 64
 class Place:
     """A connection's place at the door; `evict` is what ends that connection.
 
-    `address` is what it is counted under, `host` where it comes from.
+    `address` is what it is counted under, `host` (an IP address) where it comes from.
     """
 
     def __init__(self, address: str, since_s: float, is_known: bool, host: str) -> None:
@@ -59,19 +59,23 @@ class Admission:
         self._failures: dict[str, tuple[int, float]] = {}
 
     @property
+    def sent_away(self) -> int:
+        """How many connections had to go."""
+        return self.turned_away + self.evicted
+
+    @property
     def places(self) -> list[Place]:
         """Who stands at the door, the longest first."""
         return list(self._places)
 
     def arrive(self, host: str, now_s: float) -> Place | None:
         """Give a place to a connection from an IP address; None: it has to go at once."""
-        address = _whole(host)
-        if not self._is_known(address, now_s):
-            address = _network(address)
+        whole = _whole(host)
+        address = whole if self._is_known(whole, now_s) else _network(whole)
         if self.delay_s(address, now_s) or not self._make_room(address, now_s):
             self.turned_away += 1
             return None
-        place = Place(address, now_s, self._has_known_place(address, now_s), host)
+        place = Place(address, now_s, self._has_known_place(address, now_s), whole)
         self._places.append(place)
         return place
 
@@ -90,7 +94,7 @@ class Admission:
         """Note that a device was let in: its address is known from now on."""
         self._give_up(place)
         self._failures.pop(place.address, None)
-        _remember(self._known, _whole(place.host), now_s)
+        _remember(self._known, place.host, now_s)
 
     def fail(self, place: Place, now_s: float) -> None:
         """Note that whoever came from there was not let in."""

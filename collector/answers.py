@@ -58,7 +58,7 @@ class Answers:
                 sessions=sessions,
                 pending_bytes=self._writer.pending_bytes,
                 commits=self._writer.commits,
-                turned_away=self._admission.turned_away + self._admission.evicted,
+                turned_away=self._admission.sent_away,
                 dropped_datagrams=dict(self._datagrams.dropped),
                 kernel_drops=self._datagrams.kernel_drops,
             )

@@ -177,7 +177,7 @@ class Collector:
 
     def _tell_of_strangers(self) -> None:
         """Log how many were turned away at the door since this was last told, once a minute at most."""
-        turned_away = self.admission.turned_away + self.admission.evicted
+        turned_away = self.admission.sent_away
         now_s = time.monotonic()
         if turned_away > self._told_strangers and now_s >= self._tell_again_s:
             more = turned_away - self._told_strangers

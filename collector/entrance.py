@@ -16,9 +16,9 @@ import structlog
 
 from collector.admission import Place
 from collector.errors import TrustError
-from collector.intake import REVOKED, REVOKED_RETRY_S
 from collector.services import Services
-from collector.trust import JoinRefused, Verdict
+from collector.trust import REVOKED, REVOKED_RETRY_S, JoinRefused, Verdict
+from config.addresses import Address
 from wire.bodies import ByeReason
 from wire.conversation import State
 from wire.greetings import Auth, Hello, Join, Joined
@@ -41,18 +41,13 @@ class Caller(NamedTuple):
     """Who connects, from where, and how.
 
     `fingerprint`: of the certificate that it was shown; None: it came without TLS. `is_local`: from
-    this machine to a loopback address of it. `since_s`: of its arrival, by the loop's clock.
+    this machine to a loopback address of it.
     """
 
-    host: str
-    port: int
+    peer: Address
     is_local: bool
     fingerprint: bytes | None
     place: Place
-    since_s: float
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Visitor(Protocol):
@@ -156,7 +151,7 @@ class Entrance:
 
     def _tell_joined(self, joined: Joined) -> None:
         self.has_told = True
-        _log.info("device_joined", device=joined.device, peer=str(self._caller))
+        _log.info("device_joined", device=joined.device, peer=str(self._caller.peer))
         self._services.cut(
             joined.device, ByeReason.NOT_ACCEPTED, "another device has joined under this name"
         )
@@ -176,7 +171,11 @@ class Entrance:
     ) -> None:
         self.has_told = True
         _log.warning(
-            "device_not_let_in", peer=str(self._caller), claims=device, reason=reason, detail=detail
+            "device_not_let_in",
+            peer=str(self._caller.peer),
+            claims=device,
+            reason=reason,
+            detail=detail,
         )
         self._visitor.close(reason, detail, retry_after_s)
 

@@ -18,17 +18,9 @@ from collector.datagrams import Datagrams
 from collector.space import FreeSpace
 from collector.store import Holding, Rejected, Revoked, Stored, Writer
 from collector.store.writer import REQUEST_BYTES
+from collector.trust import REVOKED, REVOKED_RETRY_S
 from service.stream import ConversationStream
-from wire.bodies import (
-    ByeReason,
-    Describe,
-    End,
-    Gap,
-    Hold,
-    Mark,
-    Marks,
-    OpenDatagrams,
-)
+from wire.bodies import ByeReason, Describe, End, Gap, Hold, Mark, Marks, OpenDatagrams
 from wire.conversation import Event, State
 from wire.receiver import Arrived, Receiver
 
@@ -36,8 +28,6 @@ _T = TypeVar("_T")
 
 DISK_FULL_RETRY_S = 60.0
 DISK_FULL = "the collector's disk has too little room; keep the readings, and come again"
-REVOKED_RETRY_S = 3600.0
-REVOKED = "this device was revoked; it keeps its readings"
 _NEVER = 0  # stands for the seq of a hole: no GAP of this session mends it
 
 

@@ -4,7 +4,7 @@ import fcntl
 import ipaddress
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def _of_default_route(family: int) -> Iterator[str]:
 
 def _ipv4() -> Iterator[str]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for name in _outer(_names()):
+        for name in filter(_is_outer, _names()):
             request = struct.pack(f"{_IFREQ_BYTES}s", name.encode())
             with suppress(OSError):  # it has no IPv4 address
                 answer = fcntl.ioctl(probe, _SIOCGIFADDR, request)
@@ -83,9 +83,9 @@ def _ipv6() -> Iterator[str]:
         for line in _IF_INET6.read_text().splitlines():
             digits, _, _, scope, flags, name = line.split()
             is_lasting = not int(flags, 16) & (_IFA_F_TEMPORARY | _IFA_F_DEPRECATED)
-            if int(scope, 16) == 0 and is_lasting and list(_outer([name])):
+            if int(scope, 16) == 0 and is_lasting and _is_outer(name):
                 yield str(ipaddress.IPv6Address(int(digits, 16)))
 
 
-def _outer(names: Iterable[str]) -> Iterator[str]:
-    return (name for name in names if not name.startswith(_INNER))
+def _is_outer(name: str) -> bool:
+    return not name.startswith(_INNER)

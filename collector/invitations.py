@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Annotated, Any
 
 import msgspec
@@ -77,7 +78,8 @@ class Inviter:
             request = msgspec.convert(arguments, InviteRequest)
         except msgspec.ValidationError as error:
             raise InvitationError(f"nobody can be invited so: {error}") from None
-        names = names_of(request.name, request.count, self._taken(now_ns).__contains__)
+        taken = cache(partial(self._taken, now_ns))  # asks the store: for numbered names alone
+        names = names_of(request.name, request.count, lambda name: name in taken())
         addresses = [Address(*request.address)] if request.address else self._reachable_at()
         notes = self._notes(names, addresses)
         self._check(addresses)

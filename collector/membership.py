@@ -11,11 +11,10 @@ import structlog
 from msgspec import Meta
 
 from collector.errors import TrustError
-from collector.intake import REVOKED, REVOKED_RETRY_S
 from collector.invitations import Invitation, Inviter
 from collector.services import Services
 from collector.store import DeviceRow, devices_of
-from collector.trust import Trust
+from collector.trust import REVOKED, REVOKED_RETRY_S, Trust
 from collector.trust_file import Member
 from config.problems import did_you_mean
 from wire.bodies import ByeReason

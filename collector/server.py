@@ -155,14 +155,14 @@ class Server:
             return
         is_local = is_loopback(peer.host) and is_loopback(connection.getsockname()[0])
         fingerprint = self._secured.fingerprint if is_tls else None
-        caller = Caller(*peer, is_local, fingerprint, place, place.since_s)
+        caller = Caller(peer, is_local, fingerprint, place)
         await self._hand_over(connection, caller)
 
     async def _hand_over(self, connection: socket.socket, caller: Caller) -> None:
         """Give a connection to asyncio, which closes it from now on, and begin a session on it."""
         security: dict[str, Any] = {}
         if caller.fingerprint is not None:
-            left_s = caller.since_s + GREETING_S - self._loop.time()
+            left_s = caller.place.since_s + GREETING_S - self._loop.time()
             security = {"ssl": self._secured.context, "ssl_handshake_timeout": max(left_s, 0.01)}
         try:
             await self._loop.connect_accepted_socket(

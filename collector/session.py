@@ -17,13 +17,7 @@ from collector.intake import DISK_FULL, DISK_FULL_RETRY_S, Intake
 from collector.results import CommandError, Results
 from collector.services import Services
 from service.stream import ConversationStream
-from wire.bodies import (
-    ByeReason,
-    Command,
-    OpenDatagrams,
-    Pong,
-    Result,
-)
+from wire.bodies import ByeReason, Command, OpenDatagrams, Pong, Result
 from wire.conversation import SILENCE_S, Closed, Event, State
 from wire.errors import LocalProtocolError
 from wire.greetings import Auth, Hello, Join
@@ -49,7 +43,7 @@ class Session(ConversationStream):
     """One device's connection."""
 
     def __init__(self, services: Services, caller: Caller) -> None:
-        self.receiver = Receiver(caller.since_s)
+        self.receiver = Receiver(caller.place.since_s)
         super().__init__(self.receiver)
         self.device: str | None = None
         self._services = services
@@ -113,7 +107,7 @@ class Session(ConversationStream):
             self._level_of(closed),
             "session_ended",
             device=self.device,
-            peer=str(self._caller),
+            peer=str(self._caller.peer),
             reason=closed.reason,
             detail=closed.detail,
             by="device" if closed.by_peer else "collector",
@@ -174,7 +168,7 @@ class Session(ConversationStream):
         _log.info(
             "session_started",
             device=hello.device,
-            peer=str(self._caller),
+            peer=str(self._caller.peer),
             tls=self._caller.fingerprint is not None,
             agent=hello.agent,
         )

@@ -38,12 +38,15 @@ class Verdict(Enum):
     WRONG = "wrong"
 
 
-class JoinRefused(Exception):  # noqa: N818 - named for what is the matter
-    """A join comes to nothing; `is_stranger`: not even its proof was right."""
+# What a device that was revoked is told, wherever that is noticed.
+REVOKED = "this device was revoked; it keeps its readings"
+REVOKED_RETRY_S = 3600.0
+# Not even the proof was right.
+NO_SUCH_INVITATION = "no invitation has this token"
 
-    def __init__(self, detail: str, is_stranger: bool = False) -> None:
-        super().__init__(detail)
-        self.is_stranger = is_stranger
+
+class JoinRefused(Exception):  # noqa: N818 - named for what is the matter
+    """A join comes to nothing; the message says why."""
 
 
 class Trust:
@@ -177,7 +180,7 @@ class Trust:
                 ).fetchone()
                 stored_key, expires_ns = row or (self._no_verifier.stored_key, 0)
                 if not Verifier(stored_key).accepts(proof, exchange):
-                    raise JoinRefused("no invitation has this token", is_stranger=True)
+                    raise JoinRefused(NO_SUCH_INVITATION)
                 again = self._joined_with(database, join)
                 if again is not None:
                     return again

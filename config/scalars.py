@@ -17,6 +17,7 @@ from config.problems import shown
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+")
 _DECIMAL = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _DISPUTED = re.compile(r"[-+]?(0[0-9_]+|0o[0-7_]+|[0-9][0-9_]*[eE][-+]?[0-9]+)")
+_TRUTHS = {"true": True, "false": False}
 _LARGEST = 2**63 - 1
 
 
@@ -33,8 +34,9 @@ def read_text(scalar: Scalar) -> str:
 
 def read_truth(scalar: Scalar) -> bool:
     """Return whether it says true or false; not what YAML takes for either besides."""
-    if scalar.is_plain and scalar.text.lower() in ("true", "false"):
-        return scalar.text.lower() == "true"
+    truth = _TRUTHS.get(scalar.text.lower())
+    if scalar.is_plain and truth is not None:
+        return truth
     if scalar.is_plain and scalar.tag == "bool":
         raise ValueError(f"{_taken(scalar)}. Write true or false")
     text = shown(scalar.text)
@@ -62,8 +64,9 @@ def read_any(scalar: Scalar) -> Any:
 
 
 def _boolean(scalar: Scalar) -> bool:
-    if scalar.text.lower() in ("true", "false"):
-        return scalar.text.lower() == "true"
+    truth = _TRUTHS.get(scalar.text.lower())
+    if truth is not None:
+        return truth
     raise ValueError(
         f"{_taken(scalar)}. Write true or false, or put text in quotes: '{scalar.text}'"
     )

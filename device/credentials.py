@@ -16,6 +16,8 @@ from wire.readings import is_device_name
 FILE_NAME = "credentials"
 HANDED_OVER = "systemd hands over this device's credentials: change them there"
 
+
+# As wire.fields.Secret, which `check` need not load.
 _Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 

@@ -13,12 +13,7 @@ from device.spool import Spool
 from device.spool.epochs import may_be
 from wire.batches import ClockPair
 from wire.blocks import Point
-from wire.bodies import (
-    DatagramKey,
-    EndReason,
-    OpenDatagrams,
-    Report,
-)
+from wire.bodies import DatagramKey, EndReason, OpenDatagrams, Report
 
 
 class DatagramEpochs:

@@ -11,10 +11,8 @@ import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from config.addresses import Address, parse_address
 from device import credentials, mdns
@@ -25,6 +23,7 @@ from service import keyfile, tls
 from service.keyfile import KeyFileError
 from wire.bodies import ByeReason
 from wire.conversation import Closed
+from wire.fields import Secret
 from wire.greetings import Joined
 from wire.joiner import Joiner
 from wire.proofs import NONCE_BYTES, verifier_of
@@ -40,7 +39,7 @@ class _Pending(msgspec.Struct, frozen=True):
     """A join that may have to be repeated."""
 
     invitation: bytes
-    nonce: Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
+    nonce: Secret
 
 
 class _WrongCollector(Exception):  # noqa: N818 - named for what is the matter
@@ -136,8 +135,7 @@ def _exchange(token: Token, nonce: bytes, agent: str, address: Address) -> Joine
         socket.create_connection(address, timeout=_TRY_S) as plain,
         tls.client_context().wrap_socket(plain) as connection,
     ):
-        certificate = connection.getpeercert(binary_form=True)
-        if certificate is None or tls.fingerprint(certificate) != token.fingerprint:
+        if tls.shown_fingerprint(connection) != token.fingerprint:
             raise _WrongCollector
         return _converse(connection, Joiner(token, nonce, agent, time.monotonic()))
 

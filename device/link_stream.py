@@ -18,17 +18,7 @@ from device.spool import CardError, Row
 from device.spool.epochs import may_be
 from service.stream import ConversationStream
 from wire.batches import Place
-from wire.bodies import (
-    Ack,
-    ByeReason,
-    Command,
-    DatagramKey,
-    Held,
-    Key,
-    Marks,
-    Reject,
-    Report,
-)
+from wire.bodies import Ack, ByeReason, Command, DatagramKey, Held, Key, Marks, Reject, Report
 from wire.conversation import Closed, Event, State
 from wire.greetings import Ready
 from wire.sender import BACKLOG_BYTES, Sender

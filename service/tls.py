@@ -58,8 +58,13 @@ def fingerprint(certificate: bytes) -> bytes:
 
 def peer_fingerprint(transport: asyncio.BaseTransport) -> bytes | None:
     """Return the fingerprint of whoever is at the other end; None where that is not over TLS."""
-    connection: Any = transport.get_extra_info("ssl_object")
-    certificate = connection.getpeercert(binary_form=True) if connection is not None else None
+    connection = transport.get_extra_info("ssl_object")
+    return None if connection is None else shown_fingerprint(connection)
+
+
+def shown_fingerprint(connection: ssl.SSLObject | ssl.SSLSocket) -> bytes | None:
+    """Return the fingerprint of the certificate that the peer has shown; None where it has not."""
+    certificate = connection.getpeercert(binary_form=True)
     return None if certificate is None else fingerprint(certificate)
 
 

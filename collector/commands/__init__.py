@@ -44,6 +44,11 @@ def store_file(settings: "CollectorSettings") -> Path:
     return (Path(folder) if folder else folders.state_folder(PROGRAM)) / FILE_NAME
 
 
+def control_socket() -> Path:
+    """Return where the running collector answers."""
+    return folders.runtime_folder(PROGRAM) / "control"
+
+
 def ask_or_open(
     settings: "CollectorSettings", kind: type[_T], name: str, /, **arguments: Any
 ) -> _T:
@@ -55,9 +60,8 @@ def ask_or_open(
     """
     from service import control
 
-    socket = folders.runtime_folder(PROGRAM) / "control"
     try:
-        return control.ask_for(kind, socket, name, _ANSWER_WITHIN_S, **arguments)
+        return control.ask_for(kind, control_socket(), name, _ANSWER_WITHIN_S, **arguments)
     except control.NotRunning:
         from collector.offline import do_offline
 

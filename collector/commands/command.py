@@ -4,8 +4,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from collector.commands import PROGRAM, settings_of
-from service import control, folders, table
+from collector.commands import control_socket, settings_of
+from service import control, table
 from service.cli import UsageError, add_json, to_json
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _asked(options: argparse.Namespace) -> "CommandAnswer":
     except ValueError as error:
         raise UsageError(f"--within: {error}") from None
     wanted = {"device": options.device, "name": options.name, "arguments": options.words}
-    socket = folders.runtime_folder(PROGRAM) / "control"
+    socket = control_socket()
     try:
         return control.ask_for(
             CommandAnswer, socket, "command", within_s + _WAY_S, **wanted, within_s=within_s

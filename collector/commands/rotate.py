@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from collector.commands import PROGRAM, settings_of
-from service import control, folders
+from collector.commands import control_socket, settings_of
+from service import control
 
 HELP = "give a connected device a new key; the former one dies when the new one is used"
 _ANSWER_WITHIN_S = 20.0
@@ -20,8 +20,9 @@ def run(options: argparse.Namespace) -> int:
     from collector.membership import Rotation
 
     settings_of(options)
-    socket = folders.runtime_folder(PROGRAM) / "control"
-    rotation = control.ask_for(Rotation, socket, "rotate", _ANSWER_WITHIN_S, device=options.device)
+    rotation = control.ask_for(
+        Rotation, control_socket(), "rotate", _ANSWER_WITHIN_S, device=options.device
+    )
     if rotation.is_used:
         print(f"{options.device} uses its new key; the former one is dead")
         return 0

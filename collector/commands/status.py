@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
-from collector.commands import PROGRAM, open_reader, settings_of
-from service import control, folders, table
+from collector.commands import control_socket, open_reader, settings_of
+from service import control, table
 from service.cli import add_json, to_json
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
     settings = settings_of(options)
     try:
-        socket = folders.runtime_folder(PROGRAM) / "control"
+        socket = control_socket()
         status = control.ask_for(Status, socket, "status", _ANSWER_WITHIN_S)
     except control.NotRunning:
         with open_reader(settings) as reader:

@@ -16,12 +16,7 @@ from collections.abc import Sequence
 from collector.store.epochs import Epoch, Epochs
 from collector.store.gaps import Gaps, Missing
 from collector.store.numbers import LARGEST, bounded, spanning
-from wire.bodies import (
-    End,
-    EndReason,
-    Gap,
-    GapReason,
-)
+from wire.bodies import End, EndReason, Gap, GapReason
 
 
 def _words(reasons: type) -> frozenset[str]:

@@ -16,12 +16,7 @@ from collector.store.missing import MissingRules
 from collector.store.numbers import bounded
 from collector.store.requests import Holding, Stored
 from service.crashpoints import crash_point
-from wire.bodies import (
-    Describe,
-    End,
-    Gap,
-    OpenDatagrams,
-)
+from wire.bodies import Describe, End, Gap, OpenDatagrams
 from wire.receiver import Arrived
 
 # Batches of one epoch stand end to end in a row, up to this: small batches would otherwise cost

@@ -14,12 +14,7 @@ from typing import Any, NamedTuple
 
 from collector.store.group import GroupCommit, Request
 from collector.store.requests import Holding, Stored
-from wire.bodies import (
-    Describe,
-    End,
-    Gap,
-    OpenDatagrams,
-)
+from wire.bodies import Describe, End, Gap, OpenDatagrams
 from wire.receiver import Arrived
 
 # What a request that brings no batch counts as waiting: descriptions can be long, and are rare.

@@ -6,12 +6,7 @@ Pure: it knows neither files nor clocks.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from device.spool.records import EpochFacts
-from wire.bodies import (
-    EndReason,
-    GapReason,
-    Held,
-    Moment,
-)
+from wire.bodies import EndReason, GapReason, Held, Moment
 
 
 def may_be(owner: str | None, other: str) -> bool:

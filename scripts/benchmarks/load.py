@@ -12,12 +12,7 @@ from typing import NamedTuple, TypeVar
 from service.stream import ConversationStream
 from wire.batches import ClockPair, Place, seal
 from wire.blocks import OpenBody, Point
-from wire.bodies import (
-    Ack,
-    Held,
-    Marks,
-    Moment,
-)
+from wire.bodies import Ack, Held, Marks, Moment
 from wire.conversation import Closed, Event
 from wire.greetings import Ready
 from wire.sender import Sender

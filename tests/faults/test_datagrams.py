@@ -27,13 +27,7 @@ from kit.waiting import WITHIN_S, until
 from kit.wireworks import BOOT, CLOCK
 from wire.batches import open_body, open_header, split
 from wire.blocks import Point
-from wire.bodies import (
-    DatagramKey,
-    End,
-    EndReason,
-    GapReason,
-    OpenDatagrams,
-)
+from wire.bodies import DatagramKey, End, EndReason, GapReason, OpenDatagrams
 from wire.datagrams import DropReason, parse_head
 
 DEVICE = "greenhouse"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from collector import trust_file
-from collector.trust import JoinRefused, Trust, Verdict
+from collector.trust import NO_SUCH_INVITATION, JoinRefused, Trust, Verdict
 from kit.keys import joined
 from kit.results import Results
 from kit.servers import ServerRig, server_rig
@@ -167,7 +167,7 @@ def guess(trust: Trust, tries: int) -> Counter[str]:
                 Join(invitation, exchange.device_nonce, 1, 1), exchange, proof, time.time_ns()
             )
         except JoinRefused as refused:
-            became["refused" if refused.is_stranger else "told more"] += 1
+            became["refused" if str(refused) == NO_SUCH_INVITATION else "told more"] += 1
         else:
             became["joined"] += 1
     return became

@@ -20,6 +20,7 @@ from collector.space import FreeSpace
 from collector.store import Writer
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.trust import Trust
+from config.addresses import Address
 from kit.fakenet import Rest
 from kit.worlds import Mortal, World
 
@@ -114,7 +115,7 @@ class Collector(Mortal):
         def session() -> Session:
             place = admission.arrive("127.0.0.1", loop.time())
             assert place is not None, "nobody knocks that often here"
-            return Session(services, Caller("127.0.0.1", 1, True, None, place, loop.time()))
+            return Session(services, Caller(Address("127.0.0.1", 1), True, None, place))
 
         self._listener = await loop.create_server(session)
         self._hear(datagrams)

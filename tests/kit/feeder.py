@@ -22,14 +22,7 @@ from kit.wireworks import BOOT, CLOCK, MOMENT
 from service import tls
 from wire.batches import Place, seal, split
 from wire.blocks import OpenBody, Point
-from wire.bodies import (
-    Ack,
-    ChannelDescription,
-    Describe,
-    Held,
-    Marks,
-    SensorDescription,
-)
+from wire.bodies import Ack, ChannelDescription, Describe, Held, Marks, SensorDescription
 from wire.conversation import Closed, Event, State
 from wire.greetings import Ready
 from wire.sender import Sender

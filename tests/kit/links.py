@@ -20,13 +20,7 @@ from kit.scripted import ScriptedCollector, scripted_collector
 from kit.waiting import WITHIN_S, until
 from kit.wireworks import MOMENT
 from wire.blocks import Point
-from wire.bodies import (
-    Command,
-    Describe,
-    Moment,
-    Result,
-    SensorDescription,
-)
+from wire.bodies import Command, Describe, Moment, Result, SensorDescription
 from wire.receiver import Arrived
 
 DEVICE = "greenhouse"

@@ -11,15 +11,7 @@ from typing import TypeVar, cast
 
 from kit.waiting import until
 from wire import frames
-from wire.bodies import (
-    Ack,
-    Bye,
-    End,
-    Gap,
-    Hold,
-    Mark,
-    Marks,
-)
+from wire.bodies import Ack, Bye, End, Gap, Hold, Mark, Marks
 from wire.conversation import Event, State
 from wire.frames import Body
 from wire.greetings import Hello

@@ -26,12 +26,7 @@ from kit.waiting import WITHIN_S, until
 from kit.wireworks import MOMENT
 from service import tls
 from wire import frames
-from wire.bodies import (
-    Ack,
-    Held,
-    Marks,
-    Reject,
-)
+from wire.bodies import Ack, Held, Marks, Reject
 from wire.conversation import Closed, Conversation, Event, State
 from wire.frames import Body
 from wire.greetings import Ready
@@ -155,8 +150,8 @@ class Device(Peer):
 class ServerRig:
     """Server, sessions, trust and writer; `faults` is what reached the loop's exception handler.
 
-    `is_far`: whoever connects from now on counts as coming from another machine. The floor of free space is 0, until a test sets `space.min_free_bytes`; it is looked at once a
-    second.
+    `is_far`: whoever connects from now on counts as coming from another machine. The floor of free
+    space is 0, until a test sets `space.min_free_bytes`; it is looked at once a second.
     """
 
     def __init__(self, file: Path, plain_on_loopback: bool = True) -> None:
@@ -259,7 +254,7 @@ class ServerRig:
 
     def _session(self, caller: Caller) -> Session:
         if self.is_far:
-            caller = caller._replace(host=FAR, is_local=False)
+            caller = caller._replace(peer=caller.peer._replace(host=FAR), is_local=False)
         self.made.append(Session(self.services, caller))
         return self.made[-1]
 

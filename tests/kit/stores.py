@@ -15,13 +15,7 @@ from kit.waiting import WITHIN_S
 from kit.wireworks import BOOT, CLOCK, EPOCH
 from wire.batches import ClockPair, Place, open_header, seal
 from wire.blocks import OpenBody, Point
-from wire.bodies import (
-    ChannelDescription,
-    Describe,
-    Held,
-    Moment,
-    SensorDescription,
-)
+from wire.bodies import ChannelDescription, Describe, Held, Moment, SensorDescription
 from wire.receiver import Arrived
 
 SECOND_NS = 10**9

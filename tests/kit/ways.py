@@ -22,12 +22,7 @@ from kit.keys import joined
 from kit.servers import ServerRig, server_rig
 from kit.waiting import until
 from wire.blocks import Point
-from wire.bodies import (
-    Command,
-    Describe,
-    Moment,
-    Result,
-)
+from wire.bodies import Command, Describe, Moment, Result
 
 BOOT = bytes(range(16))
 SENSOR = "count"

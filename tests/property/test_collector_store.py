@@ -37,12 +37,7 @@ from kit.stores import (
 )
 from kit.wireworks import EPOCH
 from wire import batches
-from wire.bodies import (
-    End,
-    Gap,
-    GapReason,
-    OpenDatagrams,
-)
+from wire.bodies import End, Gap, GapReason, OpenDatagrams
 from wire.receiver import Arrived
 
 HIGHEST_SEQ = 12

@@ -16,12 +16,7 @@ from collector.store import Revoked
 from config.addresses import Address
 from kit.waiting import until
 from kit.wireworks import BOOT, EPOCH, resealed, sealed_batch
-from wire.bodies import (
-    DatagramKey,
-    Moment,
-    OpenDatagrams,
-    Report,
-)
+from wire.bodies import DatagramKey, Moment, OpenDatagrams, Report
 from wire.datagrams import (
     MAX_DATAGRAM_BYTES,
     DatagramHead,

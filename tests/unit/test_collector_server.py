@@ -32,16 +32,7 @@ from kit.waiting import until
 from kit.wireworks import EPOCH, HELD, damaged, resealed, sealed_batch
 from service import tls
 from wire import conversation, frames
-from wire.bodies import (
-    Ack,
-    Bye,
-    Describe,
-    End,
-    Gap,
-    Marks,
-    Reject,
-    Result,
-)
+from wire.bodies import Ack, Bye, Describe, End, Gap, Marks, Reject, Result
 from wire.frames import FrameType
 from wire.greetings import Challenge, Hello, Ready
 

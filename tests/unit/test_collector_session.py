@@ -18,19 +18,7 @@ from kit.stores import OTHER_EPOCH, arrived, batch, described, locked, rows
 from kit.waiting import WITHIN_S, until
 from kit.wireworks import EPOCH, HELD, sealed_batch
 from wire import conversation, frames
-from wire.bodies import (
-    Ack,
-    Bye,
-    Command,
-    Describe,
-    End,
-    Gap,
-    Hold,
-    Key,
-    Ping,
-    Pong,
-    Result,
-)
+from wire.bodies import Ack, Bye, Command, Describe, End, Gap, Hold, Key, Ping, Pong, Result
 from wire.conversation import Closed, State
 from wire.errors import LocalProtocolError
 from wire.frames import Body

@@ -22,12 +22,7 @@ from kit.stores import (
     transaction,
 )
 from kit.wireworks import BOOT, EPOCH
-from wire.bodies import (
-    End,
-    Gap,
-    Moment,
-    OpenDatagrams,
-)
+from wire.bodies import End, Gap, Moment, OpenDatagrams
 
 NOW_NS = at_ns(100_000)
 LARGEST = 2**63 - 1

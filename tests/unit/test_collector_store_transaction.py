@@ -27,13 +27,7 @@ from kit.stores import (
 from kit.wireworks import BOOT, CLOCK, EPOCH, sealed_batch
 from wire import batches
 from wire.batches import ClockPair
-from wire.bodies import (
-    End,
-    Gap,
-    Held,
-    Moment,
-    OpenDatagrams,
-)
+from wire.bodies import End, Gap, Held, Moment, OpenDatagrams
 
 RUNS = "SELECT first_seq, last_seq, readings FROM batch ORDER BY id"
 COUNTS = "SELECT mark, batches, readings, counted, last_ns FROM epoch"

@@ -30,12 +30,7 @@ from kit.stores import (
 from kit.waiting import WITHIN_S, wait_until
 from kit.wireworks import EPOCH
 from service.damage import is_damage
-from wire.bodies import (
-    Describe,
-    End,
-    Gap,
-    OpenDatagrams,
-)
+from wire.bodies import Describe, End, Gap, OpenDatagrams
 
 STORED = "SELECT ifnull(sum(readings), 0) FROM batch"
 

@@ -30,13 +30,7 @@ from kit.tlspeers import TlsPeer, tls_peer
 from kit.waiting import WITHIN_S, until
 from service.keyfile import KeyFileError
 from wire import frames
-from wire.bodies import (
-    Bye,
-    Describe,
-    End,
-    Hold,
-    Marks,
-)
+from wire.bodies import Bye, Describe, End, Hold, Marks
 from wire.conversation import Closed
 from wire.greetings import Challenge, Hello, Ready
 from wire.receiver import Arrived

@@ -33,19 +33,7 @@ from kit.waiting import until
 from kit.wireworks import MOMENT
 from wire import frames
 from wire.blocks import Point
-from wire.bodies import (
-    Ack,
-    Command,
-    Describe,
-    End,
-    Gap,
-    Held,
-    Hold,
-    Mark,
-    Marks,
-    Reject,
-    Result,
-)
+from wire.bodies import Ack, Command, Describe, End, Gap, Held, Hold, Mark, Marks, Reject, Result
 from wire.conversation import Closed
 from wire.greetings import Hello
 from wire.receiver import Arrived

@@ -13,13 +13,7 @@ from kit.wireworks import EPOCH, sealed_batch
 from service import stream
 from service.stream import ConversationStream
 from wire import conversation, frames
-from wire.bodies import (
-    Ack,
-    Bye,
-    Describe,
-    Ping,
-    Pong,
-)
+from wire.bodies import Ack, Bye, Describe, Ping, Pong
 from wire.conversation import Closed, Event, State
 from wire.frames import Body, FrameReader, FrameType
 from wire.greetings import Hello, Ready

@@ -32,7 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             CollectorError: FAILED,
         },
         argv,
+        _tell,
     )
+
+
+def _tell(status: str) -> None:
+    from service.notify import Notifier
+
+    Notifier().status(status)
 
 
 if __name__ == "__main__":

@@ -47,13 +47,14 @@ class Admission:
     """The door of one collector. `turned_away` and `evicted` count who had to go.
 
     Args:
-        trusts_loopback: this machine's own addresses are never made to wait for their failures.
+        trusts_loopback: this machine's own addresses are never made to wait for their failures; may
+            be changed.
     """
 
     def __init__(self, trusts_loopback: bool) -> None:
         self.turned_away = 0
         self.evicted = 0
-        self._trusts_loopback = trusts_loopback
+        self.trusts_loopback = trusts_loopback
         self._places: list[Place] = []
         self._known: dict[str, float] = {}
         self._failures: dict[str, tuple[int, float]] = {}
@@ -98,7 +99,7 @@ class Admission:
 
     def fail(self, place: Place, now_s: float) -> None:
         """Note that whoever came from there was not let in."""
-        if self._trusts_loopback and _is_loopback(place.address):
+        if self.trusts_loopback and _is_loopback(place.address):
             return
         failures, last_s = self._failures.get(place.address, (0, now_s))
         count = 1 if now_s - last_s > FORGOTTEN_AFTER_S else failures + 1

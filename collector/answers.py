@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,19 @@ from collector.report import Space, Status, device_statuses
 from collector.server import Server
 from collector.services import Services
 from collector.store import Reader
+from service.reload import Configuration
 
 
 class Answers:
-    """Answers for one collector."""
+    """Answers for one collector; `configuration` gives how its file stands to what is in force."""
 
-    def __init__(self, services: Services, server: Server, store_file: Path) -> None:
+    def __init__(
+        self,
+        services: Services,
+        server: Server,
+        store_file: Path,
+        configuration: Callable[[], Configuration] = Configuration,
+    ) -> None:
         self._sessions = services.sessions
         self._writer = services.writer
         self._space = services.space
@@ -24,6 +31,7 @@ class Answers:
         self._datagrams = services.datagrams
         self._server = server
         self._store_file = store_file
+        self._configuration = configuration
         self._began_s = time.monotonic()
 
     async def status(self, _arguments: Mapping[str, Any]) -> Status:
@@ -61,6 +69,7 @@ class Answers:
                 turned_away=self._admission.sent_away,
                 dropped_datagrams=dict(self._datagrams.dropped),
                 kernel_drops=self._datagrams.kernel_drops,
+                configuration=self._configuration(),
             )
         finally:
             reader.close()

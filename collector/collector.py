@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from collector.admission import Admission
 from collector.answers import Answers
 from collector.certificate import own_certificate
 from collector.datagrams import Datagrams
+from collector.health import Health
 from collector.interfaces import reachable_at
 from collector.invitations import Inviter
 from collector.membership import Membership
@@ -21,16 +22,17 @@ from collector.server import Server, secured_by
 from collector.services import Services
 from collector.session import Session
 from collector.sessions import Sessions
-from collector.settings import CollectorSettings
+from collector.settings import AT_START, CollectorSettings
 from collector.space import FreeSpace
 from collector.store import Writer, names_in
 from collector.store.database import open_for_writing, set_aside
 from collector.trust import Trust
 from config.addresses import parse_address
-from service import tls
+from service import logs, tls
 from service.control import ControlServer
 from service.damage import is_damage
 from service.notify import Notifier
+from service.reload import Configuration, Reloader
 from service.stop import stop_signal
 from wire import __version__
 
@@ -38,13 +40,12 @@ _log = structlog.get_logger()
 
 VERSION = f"telegauge-collector {__version__}"
 _CLOSE_STORE_S = 30.0
-_STATUS_EVERY_S = 10.0
-_STUCK_AFTER_S = 20.0
-_TELL_EVERY_S = 60.0
 
 
 class Collector:
     """All parts of the running collector. To be built inside a running event loop.
+
+    `load` reads the settings anew.
 
     Raises:
         StoreError: the store cannot be opened.
@@ -57,7 +58,9 @@ class Collector:
         store_file: Path,
         runtime_folder: Path,
         state_folder: Path,
+        load: Callable[[], CollectorSettings] | None = None,
     ) -> None:
+        self.reloader = Reloader(settings, load or (lambda: settings), self._take_up, AT_START)
         loop = asyncio.get_running_loop()
         self.store_file = store_file
         self.failed: asyncio.Future[Exception] = loop.create_future()
@@ -81,7 +84,7 @@ class Collector:
         self.space = FreeSpace(store_file.parent, settings.store.min_free_bytes)
         self.datagrams = Datagrams(self.writer.store_datagrams, self.space.is_low)
         self.admission = Admission(settings.devices.plain_on_loopback)
-        services = Services(
+        self.services = Services(
             self.writer,
             self.sessions,
             VERSION,
@@ -92,7 +95,7 @@ class Collector:
             settings.devices.plain_on_loopback,
             certificate.fingerprint,
         )
-        self.server = Server(listen, partial(Session, services), self.admission, secured)
+        self.server = Server(listen, partial(Session, self.services), self.admission, secured)
         if self.trust.know_by(certificate.fingerprint):
             _log.error(
                 "certificate_changed",
@@ -105,8 +108,8 @@ class Collector:
             partial(reachable_at, listen),
             partial(names_in, store_file),
         )
-        membership = Membership(services, inviter, store_file)
-        answers = Answers(services, self.server, store_file)
+        membership = Membership(self.services, inviter, store_file)
+        answers = Answers(self.services, self.server, store_file, self._configuration)
         self.control = ControlServer(
             runtime_folder / "control",
             {
@@ -119,7 +122,9 @@ class Collector:
             },
         )
         self.notifier = Notifier()
-        self._told_strangers, self._tell_again_s = 0, 0.0
+        self.health = Health(
+            self.services, store_file, str(listen), self.notifier, self._configuration
+        )
 
     async def run(self) -> bool:
         """Run until SIGTERM or SIGINT, or until the store fails; say whether all was well."""
@@ -140,13 +145,24 @@ class Collector:
         return not self.failed.done()
 
     async def _serve(self, stop: asyncio.Future[str]) -> None:
-        report = asyncio.create_task(self._report())
-        self.notifier.ready(self._summary())
+        await self.health.look()
+        tasks = [
+            asyncio.create_task(work)
+            for work in (
+                self.health.run(),
+                self.reloader.run(self.notifier, self.health.line),
+            )
+        ]
+        self.notifier.ready(self.health.line())
         _log.info("collector_started", listen=str(self.server.address), store=str(self.store_file))
-        ends: list[asyncio.Future[Any]] = [stop, self.failed]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        report.cancel()
+        ends: list[asyncio.Future[Any]] = [stop, self.failed, *tasks]
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         self.notifier.stopping()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for end in done:
+            end.result()  # a part that ended by itself has failed: let it be seen
 
     async def _close(self) -> None:
         await self.server.close()
@@ -160,29 +176,18 @@ class Collector:
         self.trust.close()
 
     def _give_up(self, error: Exception) -> None:
+        self.notifier.status(f"the store has failed: {error}")
         fault = None if isinstance(error, sqlite3.Error) else error  # ours: say where it is
         _log.error("store_failed", store=str(self.store_file), detail=str(error), exc_info=fault)
         if is_damage(error):
             set_aside(self.store_file)
 
-    async def _report(self) -> None:
-        """Tell systemd that commits go on, and how it stands."""
-        every_s = min(self.notifier.watchdog_interval_s or _STATUS_EVERY_S, _STATUS_EVERY_S)
-        while True:
-            await asyncio.sleep(every_s)
-            if not self.writer.is_stuck(time.monotonic(), _STUCK_AFTER_S):
-                self.notifier.watchdog()
-            self.notifier.status(self._summary())
-            self._tell_of_strangers()
+    def _configuration(self) -> Configuration:
+        return self.reloader.configuration
 
-    def _tell_of_strangers(self) -> None:
-        """Log how many were turned away at the door since this was last told, once a minute at most."""
-        turned_away = self.admission.sent_away
-        now_s = time.monotonic()
-        if turned_away > self._told_strangers and now_s >= self._tell_again_s:
-            more = turned_away - self._told_strangers
-            _log.warning("strangers_turned_away", connections=more, since_start=turned_away)
-            self._told_strangers, self._tell_again_s = turned_away, now_s + _TELL_EVERY_S
-
-    def _summary(self) -> str:
-        return f"{len(self.sessions.devices)} devices connected, listening on {self.server.address}"
+    async def _take_up(self, former: CollectorSettings, now: CollectorSettings) -> None:
+        """Take up other settings; `time_zone` is for the commands, which read the file themselves."""
+        if now.logs != former.logs:
+            logs.configure(now.logs)
+        self.space.set_floor(now.store.min_free_bytes)
+        self.services.allow_plain(now.devices.plain_on_loopback)

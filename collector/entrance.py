@@ -16,7 +16,7 @@ import structlog
 
 from collector.admission import Place
 from collector.errors import TrustError
-from collector.services import Services
+from collector.services import NOT_EVEN_HERE, Services
 from collector.trust import REVOKED, REVOKED_RETRY_S, JoinRefused, Verdict
 from config.addresses import Address
 from wire.bodies import ByeReason
@@ -30,10 +30,6 @@ _log = structlog.get_logger()
 _TROUBLE_RETRY_S = 60.0
 _WRONG = "the collector does not know this device by this key; join again with a new token"
 _PLAIN = "plain connections are for this machine's own devices only; join, and come over TLS"
-_NOT_EVEN_HERE = (
-    "collector.yaml says `plain_on_loopback: false`, so this machine's devices need a key as well: "
-    "telegauge-collector invite NAME, and paste the line"
-)
 _NO_KEY = "over TLS a device proves its key; join with a token from telegauge-collector invite"
 
 
@@ -100,7 +96,7 @@ class Entrance:
         if not self._caller.is_local or isinstance(greeting, Join):
             self._refuse(_PLAIN)
         elif not self._services.plain_on_loopback:
-            self._refuse(_NOT_EVEN_HERE, device=greeting.device)
+            self._refuse(NOT_EVEN_HERE, device=greeting.device)
         elif self._services.trust.is_revoked(greeting.device):
             self._turn_away(ByeReason.REVOKED, REVOKED, REVOKED_RETRY_S, device=greeting.device)
         elif self._services.trust.find(greeting.device) is not None:

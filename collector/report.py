@@ -9,6 +9,7 @@ import msgspec
 
 from collector.space import free_bytes
 from collector.store import Reader
+from service.reload import Configuration
 
 RECENT_S = 86_400
 
@@ -82,6 +83,7 @@ class Status(msgspec.Struct, frozen=True):
     turned_away: int | None = None
     dropped_datagrams: dict[str, int] | None = None
     kernel_drops: int | None = None
+    configuration: Configuration | None = None
 
 
 def device_statuses(

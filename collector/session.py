@@ -46,6 +46,7 @@ class Session(ConversationStream):
         self.receiver = Receiver(caller.place.since_s)
         super().__init__(self.receiver)
         self.device: str | None = None
+        self.is_plain = caller.fingerprint is None
         self._services = services
         self._caller = caller
         self._entrance = Entrance(services, caller, self.receiver, self)

@@ -19,6 +19,7 @@ class DeviceSession(Protocol):
     """What the others need to know of a session."""
 
     device: str | None
+    is_plain: bool
 
     def replace(self) -> None:
         """Make place for a newer session of the same device."""

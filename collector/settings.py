@@ -38,6 +38,10 @@ _Folder = Annotated[str, matching("/.*", "an absolute path, such as /srv/telegau
 _TIME_ZONE = Notation("system, or a name such as Asia/Seoul", "^[A-Za-z0-9_+/-]+$", _time_zone)
 
 
+# What a collector that runs cannot take up.
+AT_START = (("devices", "listen"), ("store", "folder"))
+
+
 class DevicesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where devices connect."""
 

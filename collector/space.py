@@ -48,6 +48,11 @@ class FreeSpace:
         self._free_bytes: int | None = None
         self._is_low = False
 
+    def set_floor(self, min_free_bytes: int) -> None:
+        """Want another amount free from now on."""
+        self.min_free_bytes = min_free_bytes
+        self._look_at_s = -float("inf")
+
     @property
     def free_bytes(self) -> int | None:
         """What was free when it last looked; None: the system does not tell."""

@@ -48,12 +48,30 @@ class ConfigError(Exception):
         super().__init__(file, self.problems)
 
     def __str__(self) -> str:
-        count = len(self.problems)
-        first = self.problems[:_SHOWN_PROBLEMS]
-        parts = [_report(self.file, problem, self._lines) for problem in first]
-        rest = f", the first {len(first)} are shown" if count > len(first) else ""
-        parts.append(f"{count} problem{'s' if count > 1 else ''} in {self.file}{rest}")
-        return "\n".join(parts)
+        parts = [_report(self.file, problem, self._lines) for problem in self._shown]
+        return "\n".join([*parts, self._count])
+
+    @property
+    def lines(self) -> list[str]:
+        """The same report, one line a problem, without what stands in the file."""
+        lines = [_head(self.file, problem) for problem in self._shown]
+        return [*lines, self._count] if len(self.problems) > len(lines) else lines
+
+    @property
+    def in_short(self) -> str:
+        """The first problem in one line, and how many more there are."""
+        more = len(self.problems) - 1
+        return _head(self.file, self.problems[0]) + (f" (and {more} more)" if more else "")
+
+    @property
+    def _shown(self) -> list[Problem]:
+        return self.problems[:_SHOWN_PROBLEMS]
+
+    @property
+    def _count(self) -> str:
+        count, shown = len(self.problems), len(self._shown)
+        rest = f", the first {shown} are shown" if count > shown else ""
+        return f"{count} problem{'s' if count > 1 else ''} in {self.file}{rest}"
 
 
 def did_you_mean(name: str, accepted: Iterable[str]) -> str:
@@ -68,12 +86,17 @@ def shown(text: str) -> str:
     return _printable(short)
 
 
-def _report(file: str, problem: Problem, lines: Sequence[str]) -> str:
+def _head(file: str, problem: Problem) -> str:
     key = f"{'.'.join(map(shown, problem.key))}: " if problem.key else ""
+    where = ":".join(map(str, (file, *(problem.position or ()))))
+    return f"{where}: {key}{problem.message}"
+
+
+def _report(file: str, problem: Problem, lines: Sequence[str]) -> str:
+    head = _head(file, problem)
     if problem.position is None:
-        return f"{file}: {key}{problem.message}"
+        return head
     line, column = problem.position
-    head = f"{file}:{line}:{column}: {key}{problem.message}"
     source = lines[line - 1] if line <= len(lines) else ""
     return f"{head}\n{_marked(source, column)}" if source.strip() else head
 

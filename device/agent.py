@@ -2,8 +2,7 @@
 
 import asyncio
 import socket
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,23 @@ import structlog
 
 from device import credentials
 from device.answers import Answers
-from device.clock import Clock, boot_id, boottime_ns
-from device.contact import contact_of
+from device.clock import Clock, boot_id
+from device.contact import Contact, contact_of
 from device.datagram_epochs import DatagramEpochs
 from device.errors import JoinError
+from device.health import Health
 from device.link import Link
 from device.remote import Remote
 from device.sampler import Accept, Sampler
-from device.sensor import Sensor, describe_all
-from device.sensors import make
-from device.settings import DeviceSettings
+from device.sensor import describe_all
+from device.sensor_set import SensorChange, build_sensors, close_sensors
+from device.settings import AT_START, DeviceSettings
 from device.spool import Spool, open_spool
+from service import logs
 from service.control import ControlServer
+from service.keyfile import KeyFileError
 from service.notify import Notifier
+from service.reload import Configuration, Reloader
 from service.stop import stop_signal
 from wire import __version__
 from wire.blocks import Point
@@ -34,14 +37,16 @@ _log = structlog.get_logger()
 
 # What is not acknowledged this long after the stop was asked for stays in the spool.
 _DRAIN_S = 5.0
-_CLOSE_SENSORS_S = 2.0
 _CLOSE_SPOOL_S = 10.0
-_STATUS_EVERY_S = 10.0
-_GRACE_S = 10.0
 
 
-async def run_agent(settings: DeviceSettings, runtime_folder: Path, state_folder: Path) -> None:
-    """Open the spool, then run the agent until it is stopped.
+async def run_agent(
+    settings: DeviceSettings,
+    runtime_folder: Path,
+    state_folder: Path,
+    load: Callable[[], DeviceSettings] | None = None,
+) -> None:
+    """Open the spool, then run the agent until it is stopped; `load` gives the settings anew.
 
     Raises:
         SpoolError: the spool cannot be used as it is.
@@ -52,13 +57,13 @@ async def run_agent(settings: DeviceSettings, runtime_folder: Path, state_folder
     spool = await open_spool(
         settings.spool, runtime_folder, state_folder, lambda: Moment(boot, *clock.pair())
     )
-    await Agent(settings, spool, runtime_folder, state_folder, found).run()
+    await Agent(settings, spool, runtime_folder, state_folder, found, load).run()
 
 
 class Agent:
     """All parts of the running agent. To be built inside a running event loop.
 
-    `found` is what a join gave this device, if it ever joined.
+    `found` is what a join gave this device, if it ever joined. `load` reads the settings anew.
     """
 
     def __init__(
@@ -68,10 +73,13 @@ class Agent:
         runtime_folder: Path,
         state_folder: Path,
         found: credentials.Credentials | None = None,
+        load: Callable[[], DeviceSettings] | None = None,
     ) -> None:
-        self._settings = settings
+        self.reloader = Reloader(
+            settings, load or (lambda: settings), self._take_up, AT_START, (JoinError, KeyFileError)
+        )
         self._state_folder = state_folder
-        contact = contact_of(settings, found, socket.gethostname())
+        contact = self._contact(found)
         self.sensors = build_sensors(settings)
         self.spool = spool
         self.sampler = Sampler(
@@ -82,7 +90,7 @@ class Agent:
             contact,
             f"telegauge-device {__version__}",
             spool,
-            lambda: Describe(describe_all(list(self.sensors.values())), settings.label),
+            lambda: Describe(describe_all(list(self.sensors.values())), self.settings.label),
             self.remote.obey,
             keep=None if credentials.is_handed_over() else self._keep,
         )
@@ -90,7 +98,7 @@ class Agent:
         if settings.collector.transport == "udp":
             self.link.datagrams = DatagramEpochs(spool)
             self._take = self.link.datagrams.accept
-        answers = Answers(self.sensors, spool, self.link, self.sampler)
+        answers = Answers(self.sensors, spool, self.link, self.sampler, self._configuration)
         self.control = ControlServer(
             runtime_folder / "control",
             {
@@ -101,6 +109,19 @@ class Agent:
             },
         )
         self.notifier = Notifier()
+        self.health = Health(
+            self.sensors,
+            self.sampler,
+            spool,
+            self.link,
+            self.notifier,
+            self._configuration,
+        )
+
+    @property
+    def settings(self) -> DeviceSettings:
+        """What is in force."""
+        return self.reloader.settings
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT; then send what is held, keep the rest, and end."""
@@ -108,9 +129,15 @@ class Agent:
         await self.control.start()
         tasks = [
             asyncio.create_task(work)
-            for work in (self.sampler.run(), self.link.run(), self.spool.run(), self._report())
+            for work in (
+                self.sampler.run(),
+                self.reloader.run(self.notifier, self.health.line),
+                self.link.run(),
+                self.spool.run(),
+                self.health.run(),
+            )
         ]
-        self.notifier.ready(self._summary())
+        self.notifier.ready(self.health.line())
         _log.info("agent_started", device=self.link.device, sensors=list(self.sensors))
         ends: list[asyncio.Future[Any]] = [stop, *tasks]
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -120,9 +147,10 @@ class Agent:
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         self.notifier.stopping()
-        sampling, *others = tasks
+        sampling, reloading, *others = tasks
         sampling.cancel()
-        await asyncio.wait([sampling])  # from here on nothing more is accepted
+        reloading.cancel()
+        await asyncio.wait([sampling, reloading])  # from here on nothing more is accepted
         if self.link.datagrams:
             self.link.datagrams.stop()
         self.spool.end()
@@ -149,23 +177,42 @@ class Agent:
         """Answer `telegauge-device join` before anything is sent: the YAML's `name:`, or nothing."""
         if credentials.is_handed_over():
             raise JoinError(credentials.HANDED_OVER)
-        return self._settings.name or ""
+        return self.settings.name or ""
 
     async def _joined(self, arguments: Mapping[str, Any]) -> None:
         """Answer `telegauge-device join`: connect with what it brought."""
         found = credentials.checked(
             msgspec.convert(arguments.get("credentials"), credentials.Credentials)
         )
-        name = await self._joining({})
-        if name not in ("", found.device):
-            raise JoinError(
-                f"it joined as {found.device}, but device.yaml says `name: {name}`: "
-                "leave `name` out, and restart the agent"
-            )
-        contact = contact_of(self._settings, found, socket.gethostname())
-        await self.link.join(contact)
-        self.remote.device = contact.device
+        async with self.reloader.turn:
+            name = await self._joining({})
+            if name not in ("", found.device):
+                raise JoinError(
+                    f"it joined as {found.device}, but device.yaml says `name: {name}`: "
+                    "leave `name` out, and reload the agent"
+                )
+            contact = self._contact(found)
+            await self.link.join(contact)
+            self.remote.device = contact.device
         _log.info("joined", device=contact.device, collector=str(contact.addresses[0]))
+
+    def _configuration(self) -> Configuration:
+        return self.reloader.configuration
+
+    async def _take_up(self, former: DeviceSettings, now: DeviceSettings) -> None:
+        """Take up other settings; what is as before does not notice."""
+        if now.logs != former.logs:
+            logs.configure(now.logs)
+        change = SensorChange(self.sampler, former, now)
+        await change.close_gone()
+        await self.remote.use(now.commands)
+        change.finish()
+        self.link.describe_again()
+        await self.link.change(self._contact)
+        self.remote.device = self.link.device
+
+    def _contact(self, found: credentials.Credentials | None) -> Contact:
+        return contact_of(self.settings, found, socket.gethostname())
 
     def _keep(self, found: credentials.Credentials, former: credentials.Credentials | None) -> None:
         if former is None:
@@ -180,39 +227,3 @@ class Agent:
         accepted = self._take(sensor, time_ns, points)
         self.link.readings_accepted()
         return accepted
-
-    async def _report(self) -> None:
-        """Tell systemd that sampling goes on, and how it stands."""
-        every_s = min(self.notifier.watchdog_interval_s or _STATUS_EVERY_S, _STATUS_EVERY_S)
-        while True:
-            await asyncio.sleep(every_s)
-            if self.sampler.is_on_time(boottime_ns(), _GRACE_S):
-                self.notifier.watchdog()
-            self.notifier.status(self._summary())
-
-    def _summary(self) -> str:
-        link = "link up" if self.link.is_up else "link down"
-        return f"{len(self.sensors)} sensors, {link}, {self.spool.held_readings} readings waiting"
-
-
-def build_sensors(settings: DeviceSettings) -> dict[str, Sensor]:
-    """Build every configured sensor; nothing is opened yet."""
-    return {
-        name: Sensor(
-            name,
-            sensor,
-            *settings.sensor_timing(name),
-            make(sensor.driver, sensor.options),
-        )
-        for name, sensor in settings.sensors.items()
-    }
-
-
-def close_sensors(sensors: Iterable[Sensor]) -> None:
-    """Close every adapter; one that hangs is left behind."""
-    readers = [sensor.reader for sensor in sensors]
-    for reader in readers:
-        reader.stop()
-    until_s = time.monotonic() + _CLOSE_SENSORS_S
-    for reader in readers:
-        reader.join(max(0.0, until_s - time.monotonic()))

@@ -1,7 +1,7 @@
 """What a running agent answers on its control socket: `status` and `read`."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from device.sampler import Sampler
 from device.sensor import Sensor
 from device.spool import Spool
 from device.spool_status import SpoolStatus, spool_status
+from service.reload import Configuration
 from wire.blocks import bad_points
 from wire.readings import grade, reason, series_name
 
@@ -57,6 +58,7 @@ class Status(msgspec.Struct, frozen=True):
     spool: SpoolStatus
     datagrams: DatagramStatus | None
     sensors: list[SensorStatus]
+    configuration: Configuration = Configuration()
 
 
 class ReadResult(msgspec.Struct, frozen=True):
@@ -72,15 +74,21 @@ class ReadResult(msgspec.Struct, frozen=True):
 
 
 class Answers:
-    """Answers for one agent."""
+    """Answers for one agent; `configuration` gives how its file stands to what is in force."""
 
     def __init__(
-        self, sensors: Mapping[str, Sensor], spool: Spool, link: Link, sampler: Sampler
+        self,
+        sensors: Mapping[str, Sensor],
+        spool: Spool,
+        link: Link,
+        sampler: Sampler,
+        configuration: Callable[[], Configuration] = Configuration,
     ) -> None:
         self._sensors = sensors
         self._spool = spool
         self._link = link
         self._sampler = sampler
+        self._configuration = configuration
         self._began_ns = boottime_ns()
 
     async def status(self, _arguments: Mapping[str, Any]) -> Status:
@@ -100,6 +108,7 @@ class Answers:
             spool=spool_status(self._spool, self._link.owner, self._uptime_s()),
             datagrams=_datagram_status(self._link.datagrams),
             sensors=[_sensor_status(sensor) for sensor in self._sensors.values()],
+            configuration=self._configuration(),
         )
 
     def _uptime_s(self) -> float:

@@ -63,7 +63,8 @@ class Deeds:
         leds: Path = LEDS,
     ) -> None:
         self.device = device
-        self._outputs = {name: Output(each.driver, each.options) for name, each in outputs.items()}
+        self._settings = dict(outputs)
+        self._outputs = {name: _output(each) for name, each in outputs.items()}
         self._sensors = sensors
         self._sampler = sampler
         self._leds = leds
@@ -90,6 +91,24 @@ class Deeds:
                 return await self._switch(name, state == "on")
         raise RefusedError(f"usage: {USAGE[command.name]}")
 
+    async def use(self, outputs: Mapping[str, OutputSettings]) -> None:
+        """Have these outputs from now on: one that is as before keeps its pin and its state.
+
+        Raises:
+            CallError: the driver of one that is gone hangs.
+        """
+        former, settings = self._outputs, self._settings
+        self._outputs = {
+            name: former[name] if settings.get(name) == each else _output(each)
+            for name, each in outputs.items()
+        }
+        self._settings = dict(outputs)
+        gone = [each for name, each in former.items() if self._outputs.get(name) is not each]
+        if former.get(_IDENTIFY) in gone:
+            await self._identifying.end()
+        for output in gone:
+            await self._worker.run(output.close)  # behind a switch that is under way
+
     async def close(self) -> None:
         """End what blinks and give the pins back.
 
@@ -106,6 +125,7 @@ class Deeds:
         self._worker.stop()
 
     async def _identify(self) -> Reply:
+        await self._identifying.end()
         light = self._light()
         if light is None:
             raise RefusedError(
@@ -131,9 +151,8 @@ class Deeds:
 
     async def _reads(self, names: list[str], within_s: float) -> list[_Read]:
         """Read sensors side by side; one that takes too long costs its own readings only."""
-        tasks = {
-            name: asyncio.create_task(read_now(self.device, self._sensors, name)) for name in names
-        }
+        sensors = dict(self._sensors)  # a reload may take one away meanwhile
+        tasks = {name: asyncio.create_task(read_now(self.device, sensors, name)) for name in names}
         try:
             await asyncio.wait(tasks.values(), timeout=within_s)
         finally:
@@ -157,11 +176,16 @@ class Deeds:
         return _yes(f"{name} is read every {now} until the agent restarts; it was every {before}")
 
     async def _switch(self, name: str, is_on: bool) -> Reply:
-        output = self._outputs[_known(name, self._outputs, "output")]
+        _known(name, self._outputs, "output")
         if name == _IDENTIFY:
             await self._identifying.end()
+        output = self._outputs[_known(name, self._outputs, "output")]
         before = await self._worker.run(partial(output.switch, is_on))
         return _yes(f"{name} is {_STATE[is_on]}; it was {_STATE[before]}")
+
+
+def _output(settings: OutputSettings) -> Output:
+    return Output(settings.driver, settings.options)
 
 
 def _read(result: ReadResult) -> _Read:

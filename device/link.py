@@ -12,13 +12,15 @@ import structlog
 from msgspec.structs import replace
 
 from config.addresses import Address
+from device import link_ends
 from device.backoff import Backoff
 from device.connecting import why_not
 from device.contact import Contact
 from device.credentials import Credentials
 from device.datagram_epochs import DatagramEpochs
 from device.errors import JoinError
-from device.link_stream import WRONG_COLLECTOR, LinkStream
+from device.link_ends import CHANGED, NO_CONNECTION, NOT_JOINED, UNWELCOME, WRONG_COLLECTOR
+from device.link_stream import LinkStream
 from device.spool import Spool
 from device.spool.epochs import may_be
 from service.keyfile import KeyFileError
@@ -30,16 +32,6 @@ _log = structlog.get_logger()
 CONNECT_TIMEOUT_S = 10.0
 # How long the former collector has to acknowledge what was offered to it, when another is joined.
 LEAVE_WITHIN_S = 3.0
-_NO_CONNECTION = "no_connection"
-_CHANGED = "this device has other credentials now"
-# Why there is no session, until a person joins this device (again).
-NOT_JOINED = "not_joined"
-_NOT_JOINED = (
-    "{} is another machine, and this device has not joined: run telegauge-collector invite NAME "
-    "there, and paste the line that it prints here"
-)
-# Where a device is not let in, trying again at once is of no use.
-_UNWELCOME = (NOT_JOINED, WRONG_COLLECTOR, ByeReason.NOT_ACCEPTED, ByeReason.REVOKED)
 # How long readings wait in the open batch while the link is up; half of `at_risk` where that is less:
 # what is soon acknowledged must not have to go to the card.
 BATCH_AGE_S = 1.0
@@ -56,7 +48,8 @@ class Link:
         keep: keeps credentials, in place of others if these are said; None: it cannot be done.
 
     `owner` is whose the epochs are that are offered: as the last READY of this contact says.
-    `datagrams` is where what is read goes, if it travels as datagrams.
+    `datagrams` is where what is read goes, if it travels as datagrams. `on_change` is called when it
+    goes up or down, or is down for another reason.
     """
 
     def __init__(
@@ -78,6 +71,7 @@ class Link:
         self.datagrams: DatagramEpochs | None = None
         self.sessions = 0
         self.last_end: Closed | None = None
+        self.on_change: Callable[[], None] = lambda: None
         self._backoff = backoff or Backoff()
         self._keep = keep
         # What is kept and what is used are changed together, one after the other.
@@ -148,18 +142,20 @@ class Link:
         let in, there is no waiting.
         """
         self.send_now()
-        if self.last_end is not None and self.last_end.reason in _UNWELCOME:
+        if self.last_end is not None and self.last_end.reason in UNWELCOME:
             return self.is_drained
         self._is_hopeless = False
         self._hurry.set()
-        try:
+        await self._acknowledged(lambda: self.is_drained or self._is_hopeless, timeout_s)
+        return self.is_drained
+
+    async def _acknowledged(self, is_enough: Callable[[], bool], timeout_s: float) -> None:
+        """Wait for acknowledgements, until that is enough."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while not (self.is_drained or self._is_hopeless):
+                while not is_enough():
                     self._progress.clear()
                     await self._progress.wait()
-        except TimeoutError:
-            pass
-        return self.is_drained
 
     @property
     def is_drained(self) -> bool:
@@ -187,9 +183,19 @@ class Link:
         assert contact.credentials is not None, "a join brings some"
         async with self._keeping:
             await asyncio.to_thread(self._keep, contact.credentials, None)
-            await self._take_leave(contact.owner)
-            self._turn = 0
-            self.rejoin(contact)
+            await self._go_over(contact)
+
+    async def change(self, contact_with: Callable[[Credentials | None], Contact]) -> None:
+        """Speak as whom, and to whom, the YAML says now; with the credentials that are used by then."""
+        async with self._keeping:
+            contact = contact_with(self.contact.credentials)
+            if contact != self.contact:
+                await self._go_over(contact)
+
+    async def _go_over(self, contact: Contact) -> None:
+        await self._take_leave(contact.owner)
+        self._turn = 0
+        self.rejoin(contact)
 
     async def _take_leave(self, owner: str) -> None:
         """Let the collector of now have what was offered to it: another would not be asked for it."""
@@ -198,11 +204,9 @@ class Link:
             return
         await self.spool.roll_if_due(owner)
         self.send_now()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LEAVE_WITHIN_S):
-                while self.is_up and self.spool.epochs.offered_to(former):
-                    self._progress.clear()
-                    await self._progress.wait()
+        await self._acknowledged(
+            lambda: not (self.is_up and self.spool.epochs.offered_to(former)), LEAVE_WITHIN_S
+        )
 
     def rejoin(self, contact: Contact) -> None:
         """Connect at once, as somebody else or to somebody else."""
@@ -210,7 +214,7 @@ class Link:
         self.last_end = None
         self._backoff.reset()
         if self._stream is not None:
-            self._stream.close(ByeReason.STOPPING, _CHANGED)
+            self._stream.close(ByeReason.STOPPING, CHANGED)
         elif self._opening is not None and not self._opening.expired():
             self._opening.reschedule(asyncio.get_running_loop().time())
         self._hurry.set()
@@ -251,10 +255,10 @@ class Link:
         self._hurry.clear()
 
     async def _session(self) -> Closed:
-        if self.last_end is not None and self.last_end.reason in (_NO_CONNECTION, WRONG_COLLECTOR):
+        if self.last_end is not None and self.last_end.reason in (NO_CONNECTION, WRONG_COLLECTOR):
             self._turn += 1  # not before: until now it is the address that is spoken of
         if not self.contact.may_use(self.address):
-            return Closed(NOT_JOINED, _NOT_JOINED.format(self.address.host))
+            return link_ends.not_joined(self.address.host)
         loop, contact = asyncio.get_running_loop(), self.contact
         ended: asyncio.Future[Closed] = loop.create_future()
         try:
@@ -264,12 +268,12 @@ class Link:
                 )
         except OSError as error:
             if contact is not self.contact:
-                return Closed(ByeReason.STOPPING, _CHANGED)
-            return Closed(_NO_CONNECTION, why_not(error, CONNECT_TIMEOUT_S))
+                return Closed(ByeReason.STOPPING, CHANGED)
+            return Closed(NO_CONNECTION, why_not(error, CONNECT_TIMEOUT_S))
         finally:
             self._opening = None
         if contact is not self.contact:
-            self._stream.close(ByeReason.STOPPING, _CHANGED)
+            self._stream.close(ByeReason.STOPPING, CHANGED)
         return await ended
 
     def met(self, contact: Contact, owner: str) -> None:
@@ -282,17 +286,14 @@ class Link:
         self.sessions += 1
         self.last_end = None
         _log.info("link_up", collector=f"{self.address}", peer_version=collector)
+        self.on_change()
 
     def _report(self, closed: Closed) -> None:
         self._stream = None
-        self._is_hopeless = closed.reason in (_NO_CONNECTION, *_UNWELCOME)
+        self._is_hopeless = closed.reason in (NO_CONNECTION, *UNWELCOME)
         self._progress.set()
-        if self.last_end is None or self.last_end.reason != closed.reason:
-            _log.warning(
-                "link_down",
-                collector=f"{self.address}",
-                reason=closed.reason,
-                detail=closed.detail,
-                held_readings=self.spool.held_readings,
-            )
-        self.last_end = closed
+        former, self.last_end = self.last_end, closed
+        if former is None or former.reason != closed.reason:
+            how = {"collector": f"{self.address}", "reason": closed.reason, "detail": closed.detail}
+            _log.warning("link_down", **how, held_readings=self.spool.held_readings)
+            self.on_change()

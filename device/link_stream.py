@@ -13,6 +13,7 @@ import structlog
 from config.addresses import Address
 from device.contact import Contact
 from device.feed import Feed
+from device.link_ends import WRONG_COLLECTOR
 from device.link_side import LinkSide
 from device.spool import CardError, Row
 from device.spool.epochs import may_be
@@ -27,8 +28,6 @@ _log = structlog.get_logger()
 
 # How long until rows are asked for again that the card could not give.
 _CARD_AGAIN_S = 5.0
-# Why a session never began: who answers is not who should.
-WRONG_COLLECTOR = "wrong_collector"
 _GAP_BYTES = 128  # of a GAP or END frame, roughly
 
 

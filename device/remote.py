@@ -6,8 +6,9 @@ travels is the link's.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -52,7 +53,7 @@ class Remote:
         sampler: Sampler,
         leds: Path = LEDS,
     ) -> None:
-        self._allowed = [*settings.allow, *(["output"] if settings.outputs else [])]
+        self._allowed = _allowed(settings)
         self._deeds = Deeds(device, settings.outputs, sensors, sampler, leds)
         self._turn = asyncio.Lock()
         self._under_way = 0
@@ -86,15 +87,23 @@ class Remote:
         )
         return result
 
+    async def use(self, settings: CommandSettings) -> None:
+        """Obey other settings; the pins of outputs that are gone are given back. Waits 2 s at most."""
+        self._allowed = _allowed(settings)
+        await self._closing(self._deeds.use(settings.outputs))
+
     async def close(self) -> None:
         """Obey no more and give the pins back. What hangs is left behind after 2 s."""
         self._is_closed = True
+        await self._closing(self._deeds.close())
+        self._deeds.stop()
+
+    async def _closing(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             async with asyncio.timeout(_CLOSE_WITHIN_S):
-                await self._deeds.close()
+                await work
         except (TimeoutError, CallError):
             _log.warning("outputs_not_closed", waited_s=_CLOSE_WITHIN_S)
-        self._deeds.stop()
 
     async def _reply(self, command: Command) -> Reply:
         try:
@@ -132,6 +141,10 @@ class Remote:
                 f"`{name}` is not allowed on {self.device}. Allowed: {allowed}. "
                 f"`commands: {key}:` in its device.yaml decides"
             )
+
+
+def _allowed(settings: CommandSettings) -> list[str]:
+    return [*settings.allow, *(["output"] if settings.outputs else [])]
 
 
 def _no(detail: str) -> Reply:

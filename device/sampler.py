@@ -27,7 +27,7 @@ class Sampler:
     """Runs the schedule of all sensors.
 
     Args:
-        sensors: by name.
+        sensors: by name; `use` changes this very dictionary, so who has it sees what there is now.
         has_room: whether what is read now could be kept.
         accept: takes sensor, time (CLOCK_BOOTTIME, ns) and points of one read; False if refused.
         description_changed: called when a sensor's channels or interval are another than before.
@@ -35,20 +35,20 @@ class Sampler:
 
     def __init__(
         self,
-        sensors: Mapping[str, Sensor],
+        sensors: dict[str, Sensor],
         has_room: Callable[[], bool],
         accept: Accept,
         description_changed: Callable[[], None],
     ) -> None:
         self.skipped_reads = 0
         self.next_due_ns = boottime_ns()
-        self._sensors = sensors
+        self.sensors = sensors
         self._has_room = has_room
         self._accept = accept
         self._description_changed = description_changed
         self._schedule = Schedule({name: s.interval_s for name, s in sensors.items()})
         self._is_running = False
-        self._is_fresh = True
+        self._fresh = set(sensors)  # to be read at the next tick, whatever their own is
         self._done = 0  # the last tick that was looked at
         self._wait: asyncio.Future[None] | None = None
         self._reading: set[str] = set()
@@ -74,7 +74,7 @@ class Sampler:
         Raises:
             KeyError: no such sensor.
         """
-        changed = self._sensors[sensor]
+        changed = self.sensors[sensor]
         if self._is_running:
             self._catch_up()  # what is due by now is due by the former interval
         changed.interval_s = interval_s
@@ -84,13 +84,43 @@ class Sampler:
             _wake(self._wait)
         self._description_changed()
 
+    def use(self, sensors: Mapping[str, Sensor]) -> None:
+        """Read these from now on, in this order; who stays keeps its place on the grid.
+
+        Who is new is read at the next tick. A read under way of one that is gone is let go.
+        """
+        if self._is_running:
+            self._catch_up()
+        former = dict(self.sensors)
+        self.sensors.clear()
+        self.sensors.update(sensors)
+        for name, sensor in former.items():
+            if sensors.get(name) is not sensor:
+                self._forget(name)
+        for name, sensor in sensors.items():
+            if former.get(name) is not sensor:
+                self._schedule.set_interval(name, sensor.interval_s)
+                self._fresh.add(name)
+            self._channels[name] = sensor.channels
+        if self._is_running:
+            self._look_ahead()
+            _wake(self._wait)
+
+    def _forget(self, name: str) -> None:
+        self._schedule.remove(name)
+        self._reading.discard(name)
+        self._fresh.discard(name)
+        del self._channels[name]
+
     def is_on_time(self, now_ns: int, grace_s: float) -> bool:
-        """Say whether sampling goes on: the next due tick is not long past."""
+        """Say whether sampling goes on: the next due tick is not long past.
+
+        A hung sensor and a full spool are states, not hangs: ticks go by with them as well.
+        """
         return now_ns < self.next_due_ns + grace_s * 1e9
 
     def _look_ahead(self) -> None:
-        # A start reads every sensor at once, at the first tick.
-        tick = self._done + 1 if self._is_fresh else self._schedule.next_tick(self._done)
+        tick = self._done + 1 if self._fresh else self._schedule.next_tick(self._done)
         self.next_due_ns = tick * TICK_NS
 
     async def _until_due(self) -> None:
@@ -110,11 +140,12 @@ class Sampler:
         now = tick_of(boottime_ns())
         if now <= self._done:
             return
-        if self._is_fresh:
-            due = [Due(name, self._done + 1, 0) for name in self._sensors]
-        else:
-            due = self._schedule.due_between(self._done, now)
-        self._is_fresh, self._done = False, now
+        due = self._schedule.due_between(self._done, now)
+        if self._fresh:
+            first = [Due(name, self._done + 1, 0) for name in self.sensors if name in self._fresh]
+            due = first + [each for each in due if each.name not in self._fresh]
+        self._fresh.clear()
+        self._done = now
         self._start(due)
 
     def _start(self, due: Sequence[Due]) -> None:
@@ -127,10 +158,13 @@ class Sampler:
                 continue
             # A read that somebody else has asked for is joined: it is ours too.
             self._reading.add(name)
-            sensor = self._sensors[name]
+            sensor = self.sensors[name]
             sensor.read().add_done_callback(partial(self._took, sensor, tick * TICK_NS))
 
     def _took(self, sensor: Sensor, due_ns: int, read: "asyncio.Future[Outcome]") -> None:
+        if self.sensors.get(sensor.name) is not sensor:
+            self.skipped_reads += 1
+            return
         self._reading.discard(sensor.name)
         if read.cancelled() or not self._is_running:
             return

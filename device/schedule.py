@@ -61,6 +61,10 @@ class Schedule:
         interval = interval_ticks(interval_s)
         self._places[name] = (interval, offset_ticks(name, interval))
 
+    def remove(self, name: str) -> None:
+        """Read a sensor no more."""
+        del self._places[name]
+
     def due_between(self, after: int, upto: int) -> list[Due]:
         """Return the sensors due later than `after`, up to `upto`: once each, at their last tick."""
         found = []
@@ -71,8 +75,11 @@ class Schedule:
         return found
 
     def next_tick(self, after: int) -> int:
-        """Return the first tick later than `after` at which any sensor is due."""
+        """Return the first tick later than `after` at which any sensor is due; without any, the next."""
         return min(
-            after + 1 + (offset - after - 1) % interval
-            for interval, offset in self._places.values()
+            (
+                after + 1 + (offset - after - 1) % interval
+                for interval, offset in self._places.values()
+            ),
+            default=after + 1,
         )

@@ -21,7 +21,10 @@ _log = structlog.get_logger()
 
 
 class Sensor:
-    """One sensor of this device. `interval_s` and `timeout_s` are what is in force."""
+    """One sensor of this device. `interval_s` and `timeout_s` are what is in force.
+
+    `settings` are as in the YAML, `adapter` is what they name.
+    """
 
     def __init__(
         self,
@@ -38,9 +41,15 @@ class Sensor:
         self.failures = 0
         self.last: Outcome | None = None
         self.reader = Reader(name, adapter)
-        self._settings = settings
+        self.settings = settings
         self._failing = 0
         self._under_way: asyncio.Future[Outcome] | None = None
+
+    def change(self, settings: SensorSettings, timeout_s: float) -> None:
+        """Go on by other settings with the same adapter: another interval is for the sampler."""
+        former, self.settings, self.timeout_s = self.settings, settings, timeout_s
+        if settings.channels != former.channels and self.reader.adapter.channels:
+            self._warn_of_unknown_channels()
 
     @property
     def channels(self) -> list[Channel]:
@@ -54,10 +63,10 @@ class Sensor:
 
     def unknown_channels(self) -> list[str]:
         """Return the channels that the YAML names and the adapter does not know."""
-        if not self._settings.channels:
+        if not self.settings.channels:
             return []
         known = {channel.name for channel in self.reader.adapter.channels}
-        return [name for name in self._settings.channels if name not in known]
+        return [name for name in self.settings.channels if name not in known]
 
     @property
     def is_reading(self) -> bool:
@@ -85,17 +94,17 @@ class Sensor:
 
     def description(self) -> SensorDescription:
         """Return what the collector is told of this sensor."""
-        labels: Mapping[str, ChannelSettings] = self._settings.channels or {}
+        labels: Mapping[str, ChannelSettings] = self.settings.channels or {}
         return SensorDescription(
             self.name,
-            self._settings.driver,
+            self.settings.driver,
             self.interval_s,
             [_description(channel, labels.get(channel.name)) for channel in self.channels],
-            label=self._settings.label,
+            label=self.settings.label,
         )
 
     def _wants(self, channel: str) -> bool:
-        return self._settings.channels is None or channel in self._settings.channels
+        return self.settings.channels is None or channel in self.settings.channels
 
     def _took(self, read: "asyncio.Future[Outcome]") -> None:
         if read.cancelled():

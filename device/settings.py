@@ -44,6 +44,10 @@ SpoolPolicy: TypeAlias = Literal["frugal", "strict", "memory"]
 CommandName: TypeAlias = Literal["ping", "identify", "read_now", "set_interval"]
 
 
+# What an agent that runs cannot take up.
+AT_START = (("spool",), ("collector", "transport"))
+
+
 class Timing(NamedTuple):
     """When a sensor is read: every `interval_s`, a read taking at most `timeout_s`."""
 

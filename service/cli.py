@@ -9,10 +9,11 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from config.problems import ConfigError
 from wire import __version__
 
 GOOD = 0
@@ -33,10 +34,12 @@ def run_program(
     commands: Sequence[str],
     known: Mapping[type[Exception], int],
     argv: Sequence[str] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Parse, run one command of `package`, and turn what a person can mend into one line.
 
-    `known` are the errors whose message is all that a person needs, with the exit code of each.
+    `known` are the errors whose message is all that a person needs, with the exit code of each;
+    `tell` gets it in one line too: under systemd it stands in the head of `systemctl status`.
     """
     parser = argparse.ArgumentParser(prog=program, description=purpose)
     parser.add_argument("--version", action="version", version=f"{program} {__version__}")
@@ -57,6 +60,7 @@ def run_program(
         return USAGE
     except tuple(known) as error:
         print(f"{program}: {error}", file=sys.stderr)
+        tell(_in_one_line(error))
         return next(code for kind, code in known.items() if isinstance(error, kind))
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing may be flushed to it at exit.
@@ -70,6 +74,12 @@ def run_program(
         return FAILED
     except KeyboardInterrupt:
         return GOOD
+
+
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, ConfigError):
+        return error.in_short
+    return str(error).partition("\n")[0]
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

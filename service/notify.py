@@ -7,10 +7,13 @@ be sent is lost without a word: systemd notices by itself what matters.
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 # A datagram waits for systemd this long at most; the event loop waits with it.
 _SEND_S = 0.5
+# A person reads it in one or two lines of a terminal.
+STATUS_CHARACTERS = 300
 
 
 class Notifier:
@@ -27,6 +30,10 @@ class Notifier:
     def ready(self, status: str) -> None:
         """Say that the start is over: what waits for this unit goes on."""
         self._send("READY=1", _status(status))
+
+    def reloading(self) -> None:
+        """Say that the configuration is read anew, until `ready` is said again."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def status(self, status: str) -> None:
         """Say in a few words how it stands: `systemctl status` shows them."""
@@ -58,8 +65,10 @@ def _address(name: str) -> str | None:
 
 
 def _status(status: str) -> str:
-    # A line break would begin another assignment.
-    return "STATUS=" + " ".join(status.split())
+    # A line break would begin another assignment, an escape sequence drive a terminal.
+    line = " ".join("".join(each if each.isprintable() else " " for each in status).split())
+    is_long = len(line) > STATUS_CHARACTERS
+    return "STATUS=" + (line[: STATUS_CHARACTERS - 3] + "..." if is_long else line)
 
 
 def _watchdog_interval_s(environ: Mapping[str, str]) -> float | None:

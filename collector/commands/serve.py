@@ -2,6 +2,7 @@
 
 import argparse
 from contextlib import ExitStack
+from functools import partial
 
 from collector.commands import PROGRAM, settings_of, store_file
 from service import folders
@@ -17,6 +18,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the collector; 0 after a stop that was asked for, 1 after the store failed."""
+    from service import reload
+
+    reload.ignore_hangups()
     settings = settings_of(options)
 
     import asyncio
@@ -28,7 +32,8 @@ def run(options: argparse.Namespace) -> int:
     state_folder = folders.state_folder(PROGRAM)
 
     async def main() -> bool:
-        return await Collector(settings, file, runtime_folder, state_folder).run()
+        load = partial(settings_of, options)
+        return await Collector(settings, file, runtime_folder, state_folder, load).run()
 
     _allow_many_files()
     with ExitStack() as stack:

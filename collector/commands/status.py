@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from collector.commands import control_socket, open_reader, settings_of
 from service import control, table
 from service.cli import add_json, to_json
+from service.spoken import size
 
 if TYPE_CHECKING:
     from collector.report import DeviceStatus, Space, Status
@@ -57,9 +58,11 @@ def _lines(status: "Status", zone: tzinfo) -> Iterator[str]:
             yield f"datagrams dropped: {reasons}"
         if status.kernel_drops:
             yield f"{status.kernel_drops} datagrams dropped by the kernel: it had no room for them"
+        if status.configuration is not None:
+            yield from (f"! {trouble}" for trouble in status.configuration.troubles())
     else:
         yield from ("the collector is not running", "what follows is from the store")
-    yield f"store {status.store}, {_size(status.store_bytes)}"
+    yield f"store {status.store}, {size(status.store_bytes)}"
     if status.space is not None:
         yield _space(status.space)
     yield ""
@@ -74,14 +77,8 @@ def _space(space: "Space") -> str:
     floor = format_size(space.min_free_bytes)
     if space.free_bytes is None:
         return f"free space not known, {floor} wanted (store.min_free)"
-    free = f"{_size(space.free_bytes)} free, {floor} wanted (store.min_free)"
+    free = f"{size(space.free_bytes)} free, {floor} wanted (store.min_free)"
     return f"{free}: TOO LITTLE, nothing is accepted" if space.is_low else free
-
-
-def _size(size_bytes: int) -> str:
-    """Return a size as people say it; `config.quantities` says it exactly."""
-    in_gib = size_bytes >= 2**30
-    return f"{size_bytes / 2**30:.1f} GiB" if in_gib else f"{size_bytes / 2**20:.1f} MiB"
 
 
 def _devices(devices: "Sequence[DeviceStatus]", zone: tzinfo) -> list[str]:

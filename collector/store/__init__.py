@@ -5,7 +5,15 @@ Everything else in this package is behind them.
 """
 
 from collector.errors import StoreError
-from collector.store.reader import BatchRow, DeviceRow, Reader, SeriesRow, devices_of, names_in
+from collector.store.reader import (
+    BatchRow,
+    DeviceRow,
+    Reader,
+    SeriesRow,
+    devices_of,
+    names_in,
+    size_on_disk,
+)
 from collector.store.requests import Holding, Rejected, Revoked, Stored
 from collector.store.writer import Writer
 
@@ -22,4 +30,5 @@ __all__ = [
     "Writer",
     "devices_of",
     "names_in",
+    "size_on_disk",
 ]

@@ -5,14 +5,17 @@ collector.query to say.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from collector.errors import StoreError
 from collector.store.database import open_for_reading
 from wire.readings import series_name
+
+_T = TypeVar("_T")
 
 # What `after` returns at once: 16 MiB at most.
 _AFTER_ROWS = 256
@@ -103,8 +106,11 @@ class Reader:
 
     def size_bytes(self) -> int:
         """Return what the store takes on disk, with what is not checkpointed yet."""
-        files = [self.path, self.path.with_name(self.path.name + "-wal")]
-        return sum(file.stat().st_size for file in files if file.exists())
+        return size_on_disk(self.path)
+
+    def names(self) -> list[str]:
+        """Return the names of all devices."""
+        return [name for (name,) in self._database.execute("SELECT name FROM device ORDER BY name")]
 
     def devices(self, pattern: str = "*") -> list[DeviceRow]:
         """Return the devices whose series a pattern can match."""
@@ -209,18 +215,31 @@ class Reader:
 
 def devices_of(path: Path) -> list[DeviceRow]:
     """Return the devices of a store; none of one that is in trouble, which others say."""
+    return _asked(path, Reader.devices)
+
+
+def names_in(path: Path) -> list[str]:
+    """Return the names of the devices of a store; none of one that is in trouble."""
+    return _asked(path, Reader.names)
+
+
+def size_on_disk(path: Path) -> int:
+    """Return what a store takes on disk, with what is not checkpointed yet."""
+    size_bytes = 0
+    for file in (path, path.with_name(path.name + "-wal")):
+        with suppress(OSError):
+            size_bytes += file.stat().st_size
+    return size_bytes
+
+
+def _asked(path: Path, question: Callable[[Reader], list[_T]]) -> list[_T]:
     try:
         reader = Reader(path)
     except StoreError:
         return []
     try:
-        return reader.devices()
-    except sqlite3.Error:
+        return question(reader)
+    except (sqlite3.Error, UnicodeDecodeError):
         return []
     finally:
         reader.close()
-
-
-def names_in(path: Path) -> list[str]:
-    """Return the names of the devices of a store; none of one that is in trouble."""
-    return [row.name for row in devices_of(path)]

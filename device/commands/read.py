@@ -52,9 +52,9 @@ def _read_here(settings: "DeviceSettings", name: str | None) -> "list[ReadResult
     import asyncio
     import socket
 
-    from device.agent import build_sensors, close_sensors
     from device.answers import read_now
     from device.contact import contact_of
+    from device.sensor_set import build_sensors, close_sensors
     from service import logs
 
     logs.configure(logs.LogSettings(level="error"))  # the table says what failed

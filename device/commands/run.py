@@ -2,6 +2,7 @@
 
 import argparse
 from contextlib import ExitStack
+from functools import partial
 
 from device.commands import PROGRAM, runtime_folder, settings_of
 
@@ -14,6 +15,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the agent; 0 after a stop that was asked for."""
+    from service import reload
+
+    reload.ignore_hangups()
     settings = settings_of(options)
 
     import asyncio
@@ -26,5 +30,5 @@ def run(options: argparse.Namespace) -> int:
         for folder in dict.fromkeys((runtime, state)):
             stack.enter_context(folders.owned(folder))
         logs.configure(settings.logs)
-        asyncio.run(run_agent(settings, runtime, state))
+        asyncio.run(run_agent(settings, runtime, state, partial(settings_of, options)))
     return 0

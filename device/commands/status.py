@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from device.commands import runtime_folder
 from service import control, table
 from service.cli import add_json, to_json
+from service.spoken import duration, size
 from wire.readings import in_words
 
 if TYPE_CHECKING:
@@ -35,11 +36,12 @@ def _lines(status: "Status") -> list[str]:
     why = f" ({status.last_end})" if status.last_end else ""
     soon = f", next try in {status.next_try_s:.0f} s" if status.next_try_s is not None else ""
     return [
-        f"{status.device}: running for {_long(status.uptime_s)}",
+        f"{status.device}: running for {duration(status.uptime_s)}",
         f"link {status.link} to {status.collector}{how}{why}{soon}",
         _readings(status),
         *_datagram_lines(status.datagrams),
         *_spool_lines(status.spool),
+        *(f"! {trouble}" for trouble in status.configuration.troubles()),
         "",
         *table.lines(
             ("SENSOR", ">INTERVAL", ">READS", ">FAILED", "LAST", ">TOOK", "DETAIL"),
@@ -68,14 +70,16 @@ def _datagram_lines(datagrams: "DatagramStatus | None") -> list[str]:
 
 
 def _spool_lines(spool: "SpoolStatus") -> list[str]:
-    room = "" if spool.room_s is None else f", room for {_long(spool.room_s)} offline at this rate"
+    room = (
+        "" if spool.room_s is None else f", room for {duration(spool.room_s)} offline at this rate"
+    )
     lines = [
         f"spool ({spool.policy}): {spool.held_readings} readings waiting, "
-        f"{_size(spool.held_bytes)} of {_size(spool.max_bytes)}{room}",
+        f"{size(spool.held_bytes)} of {size(spool.max_bytes)}{room}",
         _risk(spool),
     ]
     if spool.written_bytes is not None:
-        lines.append(f"written to disk since the start: {_size(spool.written_bytes)}")
+        lines.append(f"written to disk since the start: {size(spool.written_bytes)}")
     return lines + _troubles(spool)
 
 
@@ -111,21 +115,6 @@ def _troubles(spool: "SpoolStatus") -> list[str]:
             "and are kept for it. To send them: set `name` back to what it was, or join there again"
         )
     return lines
-
-
-def _size(size_bytes: int) -> str:
-    if size_bytes < 2**10:
-        return f"{size_bytes} bytes"
-    if size_bytes < 2**20:
-        return f"{size_bytes / 2**10:.1f} KiB"
-    return f"{size_bytes / 2**20:.1f} MiB"
-
-
-def _long(seconds: float) -> str:
-    for unit_s, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
-        if seconds >= 2 * unit_s:
-            return f"{seconds / unit_s:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _row(sensor: "SensorStatus") -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -54,6 +55,7 @@ class Card:
         self.readings = 0
         self.size_bytes = 0
         self.dropped_readings = 0
+        self._busy_since_s: float | None = None
         self.on_failure: Callable[[CardError], None] = lambda _error: None
         self._max_bytes = max_bytes
         self._tier: Tier | None = None  # the thread's own
@@ -78,6 +80,14 @@ class Card:
             raise CardError("the card is far behind") from None
         return await answer
 
+    def is_stuck(self, now_s: float, after_s: float) -> bool:
+        """Say whether one piece of work has lasted longer than `after_s` (time.monotonic).
+
+        A card that is full or fails is not stuck: it answers.
+        """
+        since_s = self._busy_since_s
+        return since_s is not None and now_s - since_s > after_s
+
     async def close(self, timeout_s: float) -> None:
         """End the thread once what was handed over is done; one that hangs is left behind."""
         try:
@@ -91,12 +101,14 @@ class Card:
             work, answer = task
             result: Any = None
             failure: Exception | None = None
+            self._busy_since_s = time.monotonic()
             try:
                 result = work(self._opened())
             except (sqlite3.Error, OSError, SpoolError) as error:
                 failure = self._failed(error)
             except Exception as error:  # noqa: BLE001 - ours: let whoever asked for it fail
                 failure = error
+            self._busy_since_s = None
             self._answer(answer, result, failure)
         self._close_tier()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -15,12 +16,14 @@ from structlog.testing import capture_logs
 from collector import certificate, trust_file
 from collector.collector import Collector
 from collector.errors import ListenError, StoreError, TrustError
-from collector.settings import CollectorSettings, DevicesSettings
+from collector.settings import CollectorSettings, DevicesSettings, StoreSettings
 from collector.store.database import FILE_NAME
 from config.addresses import Address
+from kit import programs
 from kit.programs import free_port
 from kit.servers import Device
 from kit.stores import batch, change, commit, rows
+from kit.systemd import manager
 from kit.waiting import WITHIN_S, until
 from kit.wireworks import EPOCH
 from service import control, tls
@@ -206,7 +209,7 @@ def test_systemd_is_told(file: Path, notices: Callable[[], list[str]]) -> None:
     assert asyncio.run(running(file, deed))
     told = notices()
     assert told[0] == "READY=1"
-    assert told[1].startswith("STATUS=0 devices connected, listening on 127.0.0.1:")
+    assert re.fullmatch(r"STATUS=no device yet, store [0-9.]+ KiB, 127\.0\.0\.1:\d+", told[1])
     assert told[-1] == "STOPPING=1"
 
 
@@ -298,3 +301,54 @@ def test_store_that_cannot_be_opened(tmp_path: Path) -> None:
             built(tmp_path / FILE_NAME, free_port())
 
     asyncio.run(main())
+
+
+def test_reload_takes_up_what_a_running_collector_can(file: Path) -> None:
+    """The floor and who may come plain at once; listen and folder only by a restart, and status says so."""
+    settings = CollectorSettings(
+        devices=DevicesSettings(listen="127.0.0.1:1", plain_on_loopback=False),
+        store=StoreSettings(folder="/srv", min_free_bytes=2**20),
+    )
+
+    async def deed(collector: Collector) -> None:
+        device = await connected(collector, "greenhouse")
+        listen = str(collector.server.address)
+        collector.reloader._load = lambda: settings
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert (await device.closed()).reason == "not_accepted"
+        await device.leave()
+        answer = await status(collector)
+        assert answer["configuration"] == {
+            "refused": "",
+            "waiting": ["devices.listen", "store.folder"],
+        }
+        assert (answer["listen"], answer["store"]) == (listen, str(file))
+        assert answer["space"]["min_free_bytes"] == 2**20
+        assert not collector.services.plain_on_loopback
+
+    assert asyncio.run(running(file, deed))
+
+
+def test_part_that_fails_ends_the_collector(file: Path) -> None:
+    """A bug is seen: all is closed in order, and the error comes out."""
+
+    async def deed(collector: Collector) -> None:
+        collector.reloader._load = lambda: 1 / 0
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: not (file.parent / "control").exists())
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(running(file, deed))
+    assert {each.name for each in file.parent.iterdir()} == LEFT
+
+
+def test_what_ends_a_start_is_seen_in_systemd(tmp_path: Path) -> None:
+    """A wrong file, a port that is taken: in the head of `systemctl status`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        program = programs.collector(tmp_path / "collector", listener.getsockname()[1])
+        with manager(tmp_path / "notify", program) as systemd:
+            assert program.command("serve").returncode == 1
+            assert systemd.status.startswith("cannot listen on 127.0.0.1:")
+            program.config.write_text("store: {min_fre: 1GiB}\n")
+            assert program.command("serve").returncode == 2
+            assert systemd.status.startswith(f"{program.config}:1:9: store.min_fre: no such")

@@ -409,6 +409,19 @@ def test_what_the_kernel_drops_is_counted() -> None:
     play(scenario)
 
 
+def test_a_kernel_without_a_count_of_drops_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the socket option is unknown, as to an emulated kernel, readings are taken all the same."""
+    monkeypatch.setattr(datagrams, "_SO_RXQ_OVFL", 9999)
+
+    async def scenario(rig: Rig) -> None:
+        key = rig.datagrams.open("greenhouse", wish())
+        await rig.sent(sealed_with(key, 1))
+        assert rig.seqs == [1]
+        assert rig.datagrams.kernel_drops == 0
+
+    play(scenario)
+
+
 def test_the_kernels_count_may_begin_anew() -> None:
     """It has 32 bits; ours goes on."""
 

@@ -76,6 +76,17 @@ def test_back_only_a_twentieth_above(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [disk.later(each) for each in free] == [False, True, True, True, False, False, True]
 
 
+def test_another_floor_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without waiting for the next look."""
+    disk = Disk(monkeypatch, FLOOR)
+    with capture_logs():
+        assert not disk.space.is_low()
+        disk.space.set_floor(FLOOR + 1)
+        assert disk.space.is_low()
+        disk.space.set_floor(FLOOR // 2)
+        assert not disk.space.is_low()
+
+
 def test_each_change_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """How much there is, how much there has to be, and what happens meanwhile."""
     disk = Disk(monkeypatch, 5000)

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from collector.store import BatchRow, DeviceRow, SeriesRow
+from collector.store import (
+    BatchRow,
+    DeviceRow,
+    SeriesRow,
+    devices_of,
+    names_in,
+    size_on_disk,
+)
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.store.reader import DatagramRow, GapRow
 from kit.losses import add_datagrams, add_gap
@@ -278,3 +285,14 @@ def test_size_counts_what_is_not_checkpointed_yet(file: Path) -> None:
         database.execute("INSERT INTO device (name, first_heard_ns) VALUES ('new', 0)")
         assert reader.size_bytes() > before
         database.close()
+
+
+def test_names_and_size_of_a_store_that_others_write(file: Path) -> None:
+    """For a line of status: at little cost, and never an error."""
+    assert names_in(file) == sorted(DEVICES)
+    assert [row.name for row in devices_of(file)] == sorted(DEVICES)
+    assert size_on_disk(file) >= file.stat().st_size
+    missing = file.with_name("missing")
+    assert (names_in(missing), devices_of(missing), size_on_disk(missing)) == ([], [], 0)
+    file.write_bytes(b"not a database any more " * 500)
+    assert names_in(file) == []

@@ -77,3 +77,19 @@ def test_a_report_stays_readable():
     report = str(ConfigError("f", [Problem("m", (), Position(1, 1))] * 51, ["x"]))
     assert report.count("f:1:1: m") == 50
     assert report.endswith("51 problems in f, the first 50 are shown")
+
+
+def test_problems_one_line_each():
+    """For a log: where, which key, what; the number only where not all are shown."""
+    two = [Problem("no such key", ("a", "b"), Position(2, 3)), Problem("no such file")]
+    assert ConfigError("f", two).lines == ["f: no such file", "f:2:3: a.b: no such key"]
+    many = ConfigError("f", [Problem("m", (), Position(line, 1)) for line in range(1, 1000)])
+    assert len(many.lines) == 51
+    assert many.lines[-1] == "999 problems in f, the first 50 are shown"
+
+
+def test_problems_in_short():
+    """For one line of status: the first, and how many more there are."""
+    assert ConfigError("f", [Problem("no such file")]).in_short == "f: no such file"
+    three = [Problem("m", ("a",), Position(line, 1)) for line in (3, 1, 2)]
+    assert ConfigError("f", three).in_short == "f:1:1: a: m (and 2 more)"

@@ -1,7 +1,9 @@
 """device.agent: the whole agent as a process, from its start to its clean end."""
 
 import asyncio
+import os
 import re
+import signal
 import socket
 import sqlite3
 import threading
@@ -24,7 +26,8 @@ from kit import programs
 from kit.links import opened
 from kit.programs import Program, free_port
 from kit.scripted import ScriptedCollector, scripted_collector
-from kit.waiting import until, wait_until
+from kit.systemd import manager
+from kit.waiting import WITHIN_S, until, wait_until
 from service import control
 from wire.blocks import Point
 from wire.bodies import Describe, Hold
@@ -398,10 +401,10 @@ def test_systemd_is_told(tmp_path: Path) -> None:
         try:
             agent.start()
             ready = systemd.recv(4096).decode()
-            assert ready.startswith("READY=1\nSTATUS=1 sensors, link down")
+            assert ready == "READY=1\nSTATUS=1 sensor, link not up yet, 0 spooled"
             while systemd.recv(4096) != b"WATCHDOG=1":
                 pass
-            assert b"STATUS=1 sensors" in systemd.recv(4096)
+            assert b"STATUS=1 sensor, " in systemd.recv(4096)
             assert agent._process is not None
             agent._process.terminate()
             while systemd.recv(4096) != b"STOPPING=1":
@@ -453,3 +456,125 @@ def test_what_was_acknowledged_of_late_is_not_kept(tmp_path: Path) -> None:
     with capture_logs() as entries:
         asyncio.run(scenario())
     assert entries == []
+
+
+# --- reload
+
+
+def reload(agent: Program, *changes: tuple[str, str]) -> None:
+    """Edit the YAML, send SIGHUP, and wait until something has come of it."""
+    yaml = agent.config.read_text()
+    for former, now in changes:
+        assert former in yaml
+        yaml = yaml.replace(former, now)
+    agent.config.write_text(yaml)
+    said = re.findall("reloaded|reload_refused", agent.said())
+    os.kill(agent.pid, signal.SIGHUP)
+    wait_until(lambda: re.findall("reloaded|reload_refused", agent.said()) != said)
+
+
+def test_reload_tells_the_collector_and_finds_another(tmp_path: Path) -> None:
+    """A label, the form of the log, then name and address: each at once, and no reading is lost."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path) as (agent, collector), scripted_collector() as other:
+            label = ("name: pi\n", "name: pi\nlabel: Shed\nlogs: {format: json}\n")
+            await asyncio.to_thread(reload, agent, label)
+            await until(lambda: collector.session.heard(Describe)[-1].label == "Shed")
+            assert '"event": "reloaded", "changed": ["label", "logs.format"]' in agent.said()
+            port = (f"127.0.0.1:{collector.port}", f"127.0.0.1:{other.port}")
+            await asyncio.to_thread(reload, agent, ("name: pi\n", "name: shed\n"), port)
+            await until(lambda: other.readings >= 3)
+            assert other.session.heard(Hello)[0].device == "shed"
+            assert agent.ask("status")["device"] == "shed"
+            assert agent.ask("joining") == "shed"
+            ((_, end),) = collector.ends.items()
+            assert (end.reason, end.readings) == ("rolled", collector.readings)
+            assert await asyncio.to_thread(agent.stop) == 0
+
+    asyncio.run(scenario())
+
+
+def test_reload_heeds_what_a_join_gave(tmp_path: Path) -> None:
+    """Another name in the YAML is refused then, with its place; the agent goes on as it was."""
+    with started(tmp_path, free_port()) as agent:
+        assert hand_over(agent, FIELDS) == ""
+        reload(agent, ("name: pi", "name: shed"))
+        refused = agent.ask("status")["configuration"]["refused"]
+        assert refused.startswith(f"{agent.config}:1:1: name: `shed` is not the name")
+        assert agent.ask("status")["device"] == "pi"
+        (agent.state / credentials.FILE_NAME).chmod(0o644)
+        reload(agent, ("name: shed", "name: pi"))
+        assert "chmod 600" in agent.ask("status")["configuration"]["refused"]
+
+
+def test_join_and_reload_take_turns(tmp_path: Path) -> None:
+    """What a file was checked against does not change before it is in force."""
+    settings = DeviceSettings(sensors={"count": SensorSettings(driver="synthetic:counter")})
+    begun, may_end = threading.Event(), threading.Event()
+
+    def load_slowly() -> DeviceSettings:
+        begun.set()
+        assert may_end.wait(WITHIN_S)
+        return msgspec.structs.replace(settings, name="shed")
+
+    async def scenario() -> None:
+        agent = Agent(settings, await opened(tmp_path), tmp_path, tmp_path, load=load_slowly)
+        reloading = asyncio.create_task(agent.reloader.reload())
+        await until(begun.is_set)
+        joining = asyncio.create_task(agent._joined({"credentials": FIELDS}))
+        await asyncio.sleep(0)
+        may_end.set()
+        with pytest.raises(JoinError, match="`name: shed`"):
+            await joining
+        await reloading
+        await agent._close_spool()
+
+    asyncio.run(scenario())
+
+
+def test_reload_under_way_does_not_outlast_the_stop(tmp_path: Path) -> None:
+    """Nothing is taken up any more, and systemd hears of no READY behind STOPPING."""
+    agent = programs.device(tmp_path, free_port(), HUNG + COUNTER)
+    with manager(tmp_path / "notify", agent) as systemd:
+        try:
+            agent.start()
+            wait_until(lambda: "sensor_failed" in events(agent))
+            yaml = agent.config.read_text()
+            agent.config.write_text(yaml.replace(HUNG, ""))
+            os.kill(agent.pid, signal.SIGHUP)
+            wait_until(lambda: systemd.states[-1] == "RELOADING=1")
+            assert agent.stop() == 0
+            assert systemd.states[-1] == "STOPPING=1"
+        finally:
+            agent.end()
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "status"),
+    [
+        ("synthetic:counter", "synthetic:sinus", "{config}:6:5: sensors.count.driver: no kind"),
+        ("name: pi", "name: Pi\nnmae: pi", "{config}:1:7: name: "),
+    ],
+)
+def test_wrong_file_at_the_start_is_seen_in_systemd(
+    tmp_path: Path, former: str, now: str, status: str
+) -> None:
+    """The first problem stands in the head of `systemctl status`, and how many more there are."""
+    agent = programs.device(tmp_path, free_port(), COUNTER)
+    agent.config.write_text(agent.config.read_text().replace(former, now))
+    with manager(tmp_path / "notify", agent) as systemd:
+        assert agent.command("run").returncode == 2
+        assert systemd.status.startswith(status.format(config=agent.config))
+        assert systemd.status.endswith("(and 1 more)") is ("nmae" in now)
+        assert systemd.states == []
+
+
+def test_key_that_others_may_read_is_seen_in_systemd(tmp_path: Path) -> None:
+    """So is every other known reason why nothing is started."""
+    agent = programs.device(tmp_path, free_port(), COUNTER)
+    credentials.store(agent.state, FOUND)
+    (agent.state / credentials.FILE_NAME).chmod(0o644)
+    with manager(tmp_path / "notify", agent) as systemd:
+        assert agent.command("run").returncode == 1
+        assert "chmod 600" in systemd.status

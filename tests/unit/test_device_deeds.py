@@ -274,3 +274,48 @@ def test_identify_without_a_light_says_what_to_do(tmp_path: Path) -> None:
             await rig.do("identify")
 
     play(Rig(leds=str(tmp_path)), scenario)
+
+
+def test_other_outputs_leave_those_that_stay_alone(pins: MockFactory) -> None:
+    """A fan that is on stays on; the pin of one that goes is free at once, for whoever comes."""
+    heater = OutputSettings(driver="gpiozero:OutputDevice", options={"pin": 4})
+
+    async def scenario(rig: Rig) -> None:
+        await rig.do("output", "fan", "on")
+        await rig.do("output", "lamp", "on")
+        await rig.deeds.use({"heater": heater, "fan": FAN})
+        assert (pins.pin(17).state, pins.pin(4).function) == (1, "input")
+        assert (await rig.do("output", "fan", "on")).detail == "fan is on; it was on"
+        assert (await rig.do("output", "heater", "on")).detail == "heater is on; it was off"
+        with pytest.raises(RefusedError, match="no output `lamp`"):
+            await rig.do("output", "lamp", "off")
+
+    play(Rig(outputs={"fan": FAN, "lamp": LED}), scenario)
+
+
+def test_output_on_another_pin_gives_the_former_back(pins: MockFactory) -> None:
+    """Also where that is just being switched: the switch comes first."""
+
+    async def scenario(rig: Rig) -> None:
+        switch = asyncio.create_task(rig.do("output", "lamp", "on"))
+        await asyncio.sleep(0)
+        await rig.deeds.use({"lamp": FAN})
+        assert (await switch).ok
+        assert pins.pin(4).function == "input"
+        await rig.do("output", "lamp", "on")
+        assert pins.pin(17).state == 1
+
+    play(Rig(outputs={"lamp": LED}), scenario)
+
+
+def test_blinking_ends_with_its_output(pins: MockFactory) -> None:
+    """Nothing takes the pin again afterwards."""
+
+    async def scenario(rig: Rig) -> None:
+        await rig.do("identify")
+        await rig.deeds.use({"fan": FAN})
+        assert pins.pin(4).function == "input"
+        with pytest.raises(RefusedError, match="nothing here may blink"):
+            await rig.do("identify")
+
+    play(Rig(outputs={"identify": LED}), scenario)

@@ -1082,3 +1082,100 @@ def test_ready_of_a_former_contact_says_nothing(tmp_path: Path) -> None:
             assert rig.link.owner == "shed"
 
     play(scenario())
+
+
+# --- another contact, by the YAML
+
+
+def test_changed_address_is_connected_to_at_once(tmp_path: Path) -> None:
+    """Nothing is lost on the way; what is the same already is left alone."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path) as (rig, _), scripted_collector() as other:
+            same, there = rig.link.contact, (Address("127.0.0.1", other.port),)
+            await rig.link.change(lambda _: Contact(*same))
+            assert rig.link.is_up
+            await rig.link.change(lambda found: Contact(DEVICE, there, found))
+            rig.accept(1.0)
+            await until(lambda: rig.spool.acknowledged == 1)
+            assert rig.link.address == there[0]
+            assert other.readings == 1
+
+    events = [each["event"] for each in play(scenario())]
+    assert events[:3] == ["link_up", "link_down", "link_up"]
+
+
+def test_changed_name_takes_leave_of_the_collector_first(tmp_path: Path) -> None:
+    """What was read as the former is acknowledged as the former's; the rest goes out as the other's."""
+
+    async def scenario() -> None:
+        async with linked(tmp_path) as (rig, collector):
+            rig.accept(1.0)
+            former = rig.epoch
+            await rig.link.change(lambda _: Contact("shed", rig.link.contact.addresses))
+            assert former in collector.ends
+            rig.accept(2.0)
+            await until(lambda: rig.spool.acknowledged == 2)
+            assert collector.session.heard(Hello)[0].device == "shed"
+            assert rig.epoch != former
+
+    play(scenario())
+
+
+def test_changed_contact_has_the_credentials_that_are_used_by_then(tmp_path: Path) -> None:
+    """A join under way comes first."""
+
+    async def scenario() -> None:
+        async with kept(tmp_path) as (rig, server, keeper):
+            shed = member(server, "shed")
+            keeper.may_go_on.clear()
+            joining = asyncio.create_task(rig.link.join(shed))
+            await until(lambda: keeper.begun == 1)
+            found: list[Credentials | None] = []
+            change = asyncio.create_task(
+                rig.link.change(lambda each: found.append(each) or shed)  # type: ignore[func-returns-value]
+            )
+            keeper.may_go_on.set()
+            await asyncio.gather(joining, change)
+            assert found == [shed.credentials]
+
+    play(scenario())
+
+
+def test_each_change_of_the_link_is_told(tmp_path: Path) -> None:
+    """Down, up, and down for another reason; not each try of many."""
+    told: list[str] = []
+
+    async def scenario() -> None:
+        port = free_port()
+        async with rigged(tmp_path, port) as rig:
+
+            def tell() -> None:
+                end = rig.link.last_end
+                told.append(end.reason if end else "up")
+
+            rig.link.on_change = tell
+            tries = Tries()
+            rig.link._backoff = tries
+            async with running(rig):
+                await until(lambda: tries.count >= 3)
+                async with scripted_collector(port) as collector:
+                    await until(lambda: rig.link.is_up)
+                    collector.session.bye("stopping")
+                    await until(lambda: len(told) >= 3)
+
+    play(scenario())
+    assert told[:3] == ["no_connection", "up", "stopping"]
+
+
+class Tries(Backoff):
+    """No wait, and how often there was none."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: 0.0)
+        self.count = 0
+
+    def next_s(self, retry_after_s: float = 0.0) -> float:
+        """Count it."""
+        self.count += 1
+        return super().next_s(retry_after_s)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from device import deeds
+from device import deeds, remote
 from device.remote import MAX_WAITING, Remote
 from device.sampler import Sampler
 from device.sensor import Sensor
@@ -340,3 +340,35 @@ def test_any_words_of_a_driver_fit_the_wire(words: str, value: float) -> None:
         end(rig)
 
     play(scenario)
+
+
+def test_other_settings_are_obeyed_at_once() -> None:
+    """What was allowed is no more, and what was not is."""
+
+    async def scenario() -> None:
+        rig = Rig(allow=["ping"], outputs=FAN)
+        await rig.remote.use(CommandSettings(allow=("identify",)))
+        assert "Allowed: identify." in (await rig.obey("ping")).detail
+        assert "`output` is not allowed" in (await rig.obey("output", "fan", "on")).detail
+        await rig.remote.use(CommandSettings(allow=("ping",)))
+        assert (await rig.obey("ping")).ok
+        end(rig)
+
+    play(scenario)
+
+
+def test_output_that_hangs_does_not_hold_a_reload_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left behind, and the log says so."""
+    hang = Hang()
+    monkeypatch.setattr(deeds.Output, "switch", lambda *_: hang(1))
+    monkeypatch.setattr(remote, "_CLOSE_WITHIN_S", 0.05)
+
+    async def scenario() -> None:
+        rig = Rig(outputs=FAN)
+        await rig.obey("output", "fan", "on", within_s=0.1)
+        await rig.remote.use(CommandSettings(allow=("ping",)))
+        assert (await rig.obey("ping")).ok
+        hang.release()
+        await rig.remote.close()
+
+    assert "outputs_not_closed" in [each["event"] for each in play(scenario)]

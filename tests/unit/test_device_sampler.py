@@ -384,3 +384,78 @@ def test_what_is_read_after_the_end_is_nobodys() -> None:
         return await task
 
     assert asyncio.run(released()).got == []
+
+
+def test_other_sensors_are_taken_up_while_it_samples() -> None:
+    """Who comes is read at once, who goes no more, and who stays keeps its ticks and its interval."""
+    stays, goes = sensor_of(ScriptedAdapter(), "stays"), sensor_of(ScriptedAdapter(), "goes")
+    hourly = sensor_of(ScriptedAdapter(), "hourly", interval_s=3600)
+
+    async def scenario() -> None:
+        async with sampling(stays, goes) as rig:
+            seen = rig.sampler.sensors
+            await until(lambda: rig.count("goes") >= 2)
+            rig.sampler.set_interval("stays", 0.2)
+            rig.sampler.use({"hourly": hourly, "stays": stays})
+            assert list(seen) == ["hourly", "stays"]
+            gone, stayed = rig.count("goes"), rig.count("stays")
+            await until(lambda: rig.count("hourly") and rig.count("stays") >= stayed + 3)
+            assert (rig.count("goes"), rig.count("hourly")) == (gone, 1)
+            assert stays.interval_s == 0.2
+            goes.reader.stop()
+            hourly.reader.stop()
+
+    asyncio.run(scenario())
+
+
+def test_read_under_way_of_a_sensor_that_goes_is_let_go() -> None:
+    """It is counted as skipped; who comes under the same name is read meanwhile."""
+    hang = Hang()
+    former, now = sensor_of(ScriptedAdapter(hang)), sensor_of(ScriptedAdapter())
+
+    async def scenario() -> None:
+        async with sampling(former) as rig:
+            await until(hang.begun.is_set)
+            rig.sampler.use({"air": now})
+            await until(lambda: rig.count() >= 2)
+            before = rig.sampler.skipped_reads
+            hang.release()
+            await until(lambda: former.reads)
+            assert [points[0].value for _, _, points in rig.got][:2] == [1.0, 2.0]
+            assert rig.sampler.skipped_reads > before
+            now.reader.stop()
+
+    asyncio.run(scenario())
+
+
+def test_sampler_may_be_without_sensors_for_a_while() -> None:
+    """While all of them are closed; ticks go by, so it is on time."""
+    air = sensor_of(ScriptedAdapter())
+
+    async def scenario() -> None:
+        async with sampling(air) as rig:
+            await until(lambda: rig.count() >= 1)
+            rig.sampler.use({})
+            begun_ns = rig.sampler.next_due_ns
+            await until(lambda: rig.sampler.next_due_ns > begun_ns + TICK_NS)
+            count = rig.count()
+            rig.sampler.use({"air": air})
+            await until(lambda: rig.count() > count)
+
+    asyncio.run(scenario())
+
+
+def test_sensors_taken_up_before_the_start_are_read_at_it() -> None:
+    """As if they had been there from the first."""
+
+    async def scenario() -> None:
+        rig = Rig(sensor_of(ScriptedAdapter(), "goes"))
+        hourly = sensor_of(ScriptedAdapter(), interval_s=3600)
+        rig.sampler.use({"air": hourly})
+        task = asyncio.create_task(rig.sampler.run())
+        await until(lambda: rig.count() == 1)
+        task.cancel()
+        await asyncio.wait([task])
+        hourly.reader.stop()
+
+    asyncio.run(scenario())

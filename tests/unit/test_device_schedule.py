@@ -161,3 +161,14 @@ def test_what_was_missed_is_read_once_and_counted(after: int, span: int) -> None
     for due in found:
         assert after < due.tick <= after + span
         assert due.name in due_at(schedule, due.tick)
+
+
+def test_sensor_that_is_taken_out_is_due_no_more() -> None:
+    """The others keep their ticks; without any there is nothing to wait for but the next tick."""
+    schedule, alone = Schedule({"air": 0.3, "door": 0.1}), Schedule({"air": 0.3})
+    schedule.remove("door")
+    assert schedule.due_between(0, 100) == alone.due_between(0, 100)
+    assert schedule.next_tick(7) == alone.next_tick(7)
+    schedule.remove("air")
+    assert schedule.due_between(0, 100) == []
+    assert schedule.next_tick(7) == 8

@@ -14,7 +14,7 @@ from device.clock import boottime_ns
 from device.reader import Outcome
 from device.sensor import Sensor, describe_all
 from device.sensors import Channel, Sample
-from device.settings import ChannelSettings
+from device.settings import ChannelSettings, SensorSettings
 from kit.adapters import VALUE, Hang, ScriptedAdapter, counted, sensor_of
 from kit.waiting import WITHIN_S
 from wire.blocks import Point
@@ -212,3 +212,19 @@ def test_channel_that_does_not_exist_is_bad_not_silent() -> None:
     assert (absent.channel, absent.unit, absent.quality) == ("temprature", "", Quality.NO_VALUE)
     assert math.isnan(absent.value)
     assert [each.name for each in sensor.description().channels] == list(chosen)
+
+
+def test_other_settings_with_the_same_adapter() -> None:
+    """Label, channels and timeout are taken, counts and the open adapter stay; a misspelling is said."""
+    adapter = ScriptedAdapter(weather, WEATHER)
+    sensor = sensor_of(adapter)
+    chosen = {"humidity": ChannelSettings(), "humdity": ChannelSettings()}
+    with capture_logs() as entries:
+        read(sensor)
+        sensor.change(SensorSettings(driver="scripted", label="Air", channels=chosen), 3.0)
+        sensor.change(SensorSettings(driver="scripted", label="Cellar", channels=chosen), 3.0)
+    assert (sensor.timeout_s, sensor.reads, adapter.names[:2]) == (3.0, 1, ["open", "read"])
+    assert sensor.description().label == "Cellar"
+    assert [channel.name for channel in sensor.channels] == ["humidity", "humdity"]
+    (warning,) = entries
+    assert (warning["event"], warning["unknown"]) == ("channels_unknown", ["humdity"])

@@ -266,6 +266,31 @@ def test_card_that_hangs_is_left_behind(file: Path) -> None:
     play(scenario())
 
 
+def test_card_is_stuck_while_its_work_hangs(file: Path) -> None:
+    """Neither one that has nothing to do nor one that fails is; nor one that has begun just now."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def hang(_: Tier) -> None:
+        begun.set()
+        assert may_end.wait(WITHIN_S)
+
+    async def scenario() -> None:
+        async with carded(file) as card:
+            assert not card.is_stuck(time.monotonic() + 3600, 60)
+            work = asyncio.create_task(card.do(hang))
+            await until(begun.is_set)
+            assert not card.is_stuck(time.monotonic(), 60)
+            assert card.is_stuck(time.monotonic() + 61, 60)
+            may_end.set()
+            await work
+            assert not card.is_stuck(time.monotonic() + 3600, 60)
+            with pytest.raises(CardError):
+                await card.do(raising("os"))
+            assert not card.is_stuck(time.monotonic() + 3600, 60)
+
+    play(scenario())
+
+
 def test_answer_that_comes_after_the_loop_has_ended(file: Path) -> None:
     """The thread of a card that was left behind ends in silence."""
     go_on = threading.Event()

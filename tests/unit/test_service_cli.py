@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from config.problems import ConfigError
 from kit.programs import ROOT
 from service.cli import FAILED, GOOD, USAGE, run_program, to_json
 from wire import __version__
@@ -20,6 +21,8 @@ COMMANDS = {
     "usage": "raise UsageError('no sensor `ari`; there are: air')",
     "known": "raise FileNotFoundError('no socket')",
     "wrong": "raise ValueError('line 3: no')",
+    "many": "raise ValueError('first\\nsecond')",
+    "yaml": "raise ConfigError('f', [Problem(m, (), Position(1, n)) for n, m in ((1, 'a'), (2, 'b'))])",
     "bug": "raise KeyError('bug')",
     "interrupted": "raise KeyboardInterrupt",
     "chatty": "print('x' * 1_000_000); return 0",
@@ -27,6 +30,7 @@ COMMANDS = {
 KNOWN: dict[type[Exception], int] = {OSError: FAILED, ValueError: USAGE}
 
 MODULE = """
+from config.problems import ConfigError, Position, Problem
 from service.cli import UsageError, add_json
 
 HELP = "be {name}"
@@ -83,6 +87,16 @@ def test_what_a_person_can_mend_is_one_line(
     """Named after the program, on standard error, without a traceback."""
     assert run(verb) == code
     assert capsys.readouterr() == ("", f"telegauge-x: {line}\n")
+
+
+def test_what_ends_a_program_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """For the head of `systemctl status`; what goes well is nothing to tell."""
+    told: list[str] = []
+    codes: dict[type[Exception], int] = {**KNOWN, ConfigError: USAGE}
+    for verb in ("known", "wrong", "many", "yaml", "good"):
+        run_program("x", "", "verbs", list(COMMANDS), codes, [verb], told.append)
+    assert told == ["no socket", "line 3: no", "first", "f:1:1: a (and 1 more)"]
+    assert "f:1:2: b\n2 problems in f\n" in capsys.readouterr().err
 
 
 def test_kinds_of_a_known_error_are_known_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.notify import Notifier
+from service.notify import STATUS_CHARACTERS, Notifier
 
 
 @pytest.fixture
@@ -41,10 +41,28 @@ def test_each_word_as_the_manual_spells_it(manager: socket.socket) -> None:
     ]
 
 
+def test_reload_says_when_it_began(manager: socket.socket) -> None:
+    """In microseconds of CLOCK_MONOTONIC: systemd waits for the READY that follows."""
+    before_us = time.monotonic_ns() // 1000
+    notifier(manager).reloading()
+    word, began = manager.recv(1000).decode().split("\n")
+    assert word == "RELOADING=1"
+    assert before_us <= int(began.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
+
+
 def test_a_status_is_one_line(manager: socket.socket) -> None:
     """What a status quotes from elsewhere cannot say anything of its own."""
     notifier(manager).status("link to x\nREADY=0\r\nMAINPID=1")
     assert manager.recv(1000) == b"STATUS=link to x READY=0 MAINPID=1"
+
+
+def test_a_status_is_short_and_printable(manager: socket.socket) -> None:
+    """Whatever a peer or a file has to say: it is shown on a terminal."""
+    notifier(manager).status("\x1b[2J" + "온도" * 500)
+    status = manager.recv(4000).decode().removeprefix("STATUS=")
+    assert status.startswith("[2J온도")
+    assert status.endswith("...")
+    assert len(status) == STATUS_CHARACTERS
 
 
 def test_an_abstract_socket_is_reached() -> None:

@@ -17,8 +17,8 @@ _IFREQ_BYTES = 40
 # rtnetlink(7), linux/if_addr.h: addresses that will change
 _IFA_F_TEMPORARY, _IFA_F_DEPRECATED = 0x01, 0x20
 _ADDRESS_AT = slice(20, 24)
-_DEVICES = Path("/proc/net/dev")
-_IF_INET6 = Path("/proc/net/if_inet6")
+_DEVICES = Path("/proc/self/net/dev")
+_IF_INET6 = Path("/proc/self/net/if_inet6")
 # Those of containers and virtual machines: no other machine reaches this one by them.
 _INNER = ("lo", "docker", "br-", "veth", "virbr", "cni", "podman")
 # Documentation addresses (RFC 5737, RFC 3849): where the default route leads.

@@ -21,8 +21,9 @@ def port_owner(port: int, proc: Path = Path("/proc")) -> str | None:
 def _name(folder: Path) -> str:
     """A script's own name says more than its interpreter's; comm is cut after 15 characters."""
     first, *rest = [Path(word).name for word in _read(folder / "cmdline").split("\0")] or [""]
-    if first.startswith("python") and rest and rest[0] and not rest[0].startswith("-"):
-        return rest[0]
+    script = next((word for word in rest if not word.startswith("-")), "")
+    if first.startswith("python") and script and "-c" not in rest:
+        return script
     return first or _read(folder / "comm").strip()
 
 

@@ -37,6 +37,11 @@ def environment_of(assignments: Unit) -> dict[str, str]:
     return dict(each.split("=", 1) for each in assignments["Environment"])
 
 
+def program_of(program: str) -> str:
+    """Return where a program is, in the environment of its own."""
+    return f"/opt/telegauge/{program.removeprefix('telegauge-')}/bin/{program}"
+
+
 every_unit = pytest.mark.parametrize("program", PROGRAMS)
 
 
@@ -47,7 +52,7 @@ def test_the_command_exists(program: str) -> None:
     setup.read(ROOT / "setup.cfg")
     installed = re.findall(r"^(\S+) =", setup["options.entry_points"]["console_scripts"], re.M)
     ((path, verb, option, file),) = [shlex.split(each) for each in unit(program)["ExecStart"]]
-    assert path == f"/opt/telegauge/bin/{program}"
+    assert path == program_of(program)
     assert program in installed
     assert verb in PROGRAMS[program]
     assert option == "-c"
@@ -64,6 +69,31 @@ def test_it_is_watched_and_comes_back(program: str) -> None:
     assert assignments["Restart"] == ["always"]
     assert assignments["StartLimitIntervalSec"] == ["0"]
     assert assignments["RestartPreventExitStatus"] == ["2"]
+
+
+@every_unit
+def test_a_reload_checks_first(program: str) -> None:
+    """A wrong file fails the reload, with what `check` says of it; only a good one reaches the program."""
+    assignments = unit(program)
+    start = assignments["ExecStart"][0].split()
+    assert assignments["ExecReload"] == [
+        f"{start[0]} check {' '.join(start[2:])}",
+        "/bin/kill -HUP $MAINPID",
+    ]
+
+
+@every_unit
+def test_nothing_runs_before_the_start(program: str) -> None:
+    """A check that fails in ExecStartPre= is tried again for ever, whatever its exit code; the program checks."""
+    assert not {"ExecStartPre", "ExecCondition"} & unit(program).keys()
+
+
+@every_unit
+def test_it_is_bounded(program: str) -> None:
+    """What leaks cannot take the machine with it, and a dead program leaves no keys in a core file."""
+    assignments = unit(program)
+    assert {"MemoryMax", "MemorySwapMax", "TasksMax", "LimitNOFILE"} <= assignments.keys()
+    assert assignments["LimitCORE"] == ["0"]
 
 
 @every_unit
@@ -95,24 +125,26 @@ def test_lgpio_finds_a_folder_to_write_in() -> None:
     assert environment_of(assignments)["GPIOZERO_PIN_FACTORY"] == "lgpio"
 
 
-def test_the_agent_keeps_what_sensors_need() -> None:
-    """Nothing hides GPIO, I2C and SPI, the Pi's revision or the boot id."""
-    hiding = {"PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock", "ProcSubset"}
-    assert not hiding & unit("telegauge-device").keys()
+def test_the_agent_has_what_sensors_are_on_and_no_more() -> None:
+    """GPIO, I2C, SPI, serial ports; nothing hides these, the Pi's revision or the boot id."""
+    assignments = unit("telegauge-device")
+    assert not {"PrivateDevices", "ProtectClock", "ProcSubset"} & assignments.keys()
+    assert assignments["DevicePolicy"] == ["closed"]
+    allowed = {each.split()[0] for each in assignments["DeviceAllow"]}
+    assert {"char-gpiochip", "char-i2c", "char-spi", "char-ttyUSB"} <= allowed
+    assert not any("block" in each or each in ("/dev/mem", "char-mem") for each in allowed)
 
 
 def test_no_group_can_stop_the_agent() -> None:
-    """A missing group in SupplementaryGroups= fails the start; sysusers makes what is missing."""
+    """A missing group in SupplementaryGroups= fails the start; an `m` line in sysusers would make it."""
     assert "SupplementaryGroups" not in unit("telegauge-device")
-    lines = (UNITS / "telegauge.sysusers.conf").read_text().splitlines()
-    members = {tuple(line.split()[1:]) for line in lines if line.startswith("m ")}
-    assert {("telegauge-device", group) for group in ("gpio", "i2c", "spi")} <= members
+    assert "\nm " not in (UNITS / "telegauge-device.sysusers.conf").read_text()
 
 
 @every_unit
 def test_its_user_is_made(program: str) -> None:
     """The user that the unit names is one that the installation makes."""
-    lines = (UNITS / "telegauge.sysusers.conf").read_text().splitlines()
+    lines = (UNITS / f"{program}.sysusers.conf").read_text().splitlines()
     assert unit(program)["User"][0] in {line.split()[1] for line in lines if line[:2] == "u "}
 
 
@@ -122,7 +154,7 @@ def test_systemd_finds_no_fault(program: str, tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("this machine has no systemd-analyze")
     copy = tmp_path / f"{program}.service"
-    copy.write_text((UNITS / copy.name).read_text().replace(f"/opt/telegauge/bin/{program}", TRUE))
+    copy.write_text((UNITS / copy.name).read_text().replace(program_of(program), TRUE))
     ran = subprocess.run(
         ["systemd-analyze", "verify", copy], capture_output=True, text=True, timeout=60, check=False
     )

@@ -5,7 +5,6 @@ checked, stamped with that instant and put there once it is on disk; a backup th
 nothing. `settle_stamp` says what the stamp does when a collector goes on with a copy.
 """
 
-import errno
 import os
 import sqlite3
 import time
@@ -17,6 +16,7 @@ from typing import NamedTuple
 from collector.errors import CollectorError, StoreError
 from collector.space import free_bytes
 from collector.store.database import open_for_reading, unreadable
+from collector.store.durable import sync
 from collector.store.soundness import check_epochs
 from collector.store.stamp import stamp
 from service.crashpoints import crash_point
@@ -169,22 +169,11 @@ def _publish(part: Path, target: Path, taken_ns: int) -> int:
     """Put a whole copy in its place, durably; return its size in bytes."""
     try:
         stamp(part, taken_ns)
-        _sync(part)
+        sync(part)
         crash_point("backup_copied")
         _check_target(target)  # it took a while: somebody else may have made one
         part.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
         return target.stat().st_size
     except (OSError, sqlite3.Error) as error:
         raise BackupError(f"{target}: the copy cannot be finished: {error}") from None
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that cannot do that for folders
-            raise
-    finally:
-        os.close(descriptor)

@@ -23,7 +23,8 @@ def handed_over(name: str, environ: Mapping[str, str] = os.environ) -> Path | No
     """Return the file that systemd hands over under this name, if it does."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     file = Path(folder) / name if folder else None
-    return file if file is not None and file.exists() else None
+    # systemd 252 names the folder to ExecReload= too, and does not let it in.
+    return file if file is not None and os.access(file, os.F_OK) else None
 
 
 def read(file: Path, environ: Mapping[str, str] = os.environ) -> bytes | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from collector.errors import StoreError
+from collector.store import former
 from collector.store.migrations import migrate
 from collector.store.soundness import check_epochs, check_file, check_schema
 from collector.store.stamp import settle_stamp
@@ -30,7 +31,7 @@ _BUSY_TIMEOUT_S = 10.0
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Open the store, making it where there is none; a damaged one is set aside, loudly.
 
-    One of an earlier version is brought up to date. One that comes from a backup records what was
+    One of an earlier version is brought up to date, and kept beside it as it was. One that comes from a backup records what was
     lost since.
 
     The connection may move to another thread, where it must then stay.
@@ -118,6 +119,7 @@ def _open(path: Path) -> sqlite3.Connection:
             _create(database)
         check_file(path, database)
         if 0 < version < VERSION:
+            former.keep(path, database, version, time.time_ns())
             migrate(database, version, VERSION)
         with closing(sqlite3.connect(":memory:")) as fresh:
             _create(fresh)
@@ -141,6 +143,7 @@ def _check_version(path: Path, database: sqlite3.Connection) -> int:
         raise StoreError(
             f"{path}: made by a newer telegauge-collector (store version {version}, this program "
             f"knows {VERSION}). Install that version again, or name another store.folder"
+            f"{former.hint(path, VERSION)}"
         )
     return int(version)
 

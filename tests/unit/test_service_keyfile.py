@@ -108,6 +108,18 @@ def test_what_systemd_hands_over(tmp_path: Path, file: Path) -> None:
         keyfile.read(file, environ)
 
 
+@as_root
+def test_who_is_not_let_into_the_folder_gets_nothing_handed_over(tmp_path: Path) -> None:
+    """A check before a reload is told of the folder by systemd 252, and may not look into it."""
+    for folder in tmp_path.parents[:2]:
+        folder.chmod(0o755)
+    (tmp_path / "key").write_bytes(b"secret")
+    tmp_path.chmod(0o700)
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    done = python(f"print(keyfile.handed_over('key', {environ!r}))\n", user=NOBODY)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
+
+
 def test_what_is_too_long_is_no_key_file(file: Path) -> None:
     """It is not read into memory whole."""
     keyfile.write(file, bytes(MAX_BYTES))

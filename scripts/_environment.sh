@@ -4,12 +4,13 @@
 #   need collector,test    the project (editable) with these extras; does nothing when all is there
 #   want strace strace     a program, and the Debian package that has it; goes on without it
 #
-# Afterwards $root is the repository and $venv the environment.
+# Afterwards $root is the repository, $venv the environment, and $cache a folder for what is large and made once.
 
 unset CDPATH PYTHONHOME PYTHONPATH
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$root/.venv
 stamp=$venv/telegauge-stamp
+cache=${TELEGAUGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/telegauge-tests}
 
 need() {
     exec 9<"$root" # a lock on the folder: two scripts at once make one environment

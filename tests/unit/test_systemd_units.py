@@ -78,7 +78,7 @@ def test_a_reload_checks_first(program: str) -> None:
     start = assignments["ExecStart"][0].split()
     assert assignments["ExecReload"] == [
         f"{start[0]} check {' '.join(start[2:])}",
-        "/bin/kill -HUP $MAINPID",
+        '/bin/sh -c "kill -HUP $MAINPID"',
     ]
 
 

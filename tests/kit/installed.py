@@ -97,7 +97,7 @@ class Pair:
 
     def reads(self) -> int:
         """How many reads the sensor with the ledger has given."""
-        return oracle.reads(self.pi.file(_LEDGER))
+        return oracle.reads(self.pi.mounted_file(_LEDGER))
 
     def wait_for_reads(self, more: int = 10) -> None:
         """Wait until that sensor has given some more."""
@@ -106,7 +106,7 @@ class Pair:
 
     def wait_for_acknowledgement(self) -> None:
         """Wait until a reading that is yet to be given is stored."""
-        wait_until(lambda: self.pi.file(_LEDGER).exists(), 60)
+        wait_until(lambda: self.pi.mounted_file(_LEDGER).exists(), 60)
         self.wait_for_reads(1)
         wanted = self.reads()
         wait_until(lambda: self._last_stored() >= wanted, _STORED_WITHIN_S)
@@ -142,7 +142,7 @@ class Pair:
         self.server.run("systemctl", "stop", COLLECTOR)
         copy = folder / f"store-{time.monotonic_ns()}"
         shutil.copytree(self.server.file(f"/var/lib/{COLLECTOR}"), copy)
-        return oracle.judge(self.pi.file(_LEDGER), copy, "count", self.ends_ns, device="greenhouse")
+        return oracle.judge(self.pi.mounted_file(_LEDGER), copy, "count", self.ends_ns, device="greenhouse")
 
     def start(self) -> None:
         """Start both again."""

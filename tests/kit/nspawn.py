@@ -108,8 +108,12 @@ class Container:
         return self.run("sh", "-c", line, code=code)
 
     def file(self, path: str) -> Path:
-        """Return where one of its files is, seen from here."""
+        """Return where one of its files is, seen from here, without what it has mounted itself."""
         return self.root / path.lstrip("/")
+
+    def mounted_file(self, path: str) -> Path:
+        """Return the same with what it has mounted, while it runs. SQLite cannot open such a path."""
+        return Path(f"/proc/{self._init}/root") / path.lstrip("/")
 
     def property(self, unit: str, name: str) -> str:
         """Return a property of a unit, as `systemctl show` says it."""

@@ -5,6 +5,7 @@ Nothing that was accepted is lost and nothing is there twice, says the oracle.
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -124,14 +125,12 @@ def test_a_reload_takes_an_edit_up(pair: Pair) -> None:
 def test_a_full_card_is_survived(pair: Pair) -> None:
     """While the link is down the card fills up: the agent goes on, and what had to make place is in a gap."""
     state = f"/var/lib/{DEVICE}"
-    pair.pi.run("systemctl", "stop", DEVICE)
-    pair.ended(DEVICE)
-    pair.pi.shell(
-        f"cp -a {state} {state}.kept && mount -t tmpfs -o size=2m,mode=700 card {state} && "
-        f"chown {DEVICE}: {state} && cp -a {state}.kept/. {state} && rm -r {state}.kept"
-    )
     pair.edit("at_risk: 10s", "at_risk: 1s")
-    pair.pi.run("systemctl", "start", DEVICE)
+    with stopped(pair):  # as if the state folder were on a card of 2 MiB
+        pair.pi.shell(
+            f"cp -a {state} /root/card && mount -t tmpfs -o size=2m,mode=700 card {state} && "
+            f"chown {DEVICE}: {state} && cp -a /root/card/. {state} && rm -r /root/card"
+        )
     pair.wait_for_acknowledgement()
     set_link(pair, "down")
     try:
@@ -143,6 +142,19 @@ def test_a_full_card_is_survived(pair: Pair) -> None:
         set_link(pair, "up")
     pair.wait_for_acknowledgement()
     pair.edit("at_risk: 1s", "at_risk: 10s")
+    with stopped(pair):
+        pair.pi.shell(
+            f"cp -a {state} /root/card && umount {state} && cp -a /root/card/. {state} && rm -r /root/card"
+        )
+
+
+@contextmanager
+def stopped(pair: Pair) -> Iterator[None]:
+    """Stop the agent for a while."""
+    pair.pi.run("systemctl", "stop", DEVICE)
+    pair.ended(DEVICE)
+    yield
+    pair.pi.run("systemctl", "start", DEVICE)
 
 
 def test_a_reboot_is_survived(pair: Pair) -> None:

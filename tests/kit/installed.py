@@ -142,7 +142,9 @@ class Pair:
         self.server.run("systemctl", "stop", COLLECTOR)
         copy = folder / f"store-{time.monotonic_ns()}"
         shutil.copytree(self.server.file(f"/var/lib/{COLLECTOR}"), copy)
-        return oracle.judge(self.pi.mounted_file(_LEDGER), copy, "count", self.ends_ns, device="greenhouse")
+        return oracle.judge(
+            self.pi.mounted_file(_LEDGER), copy, "count", self.ends_ns, device="greenhouse"
+        )
 
     def start(self) -> None:
         """Start both again."""

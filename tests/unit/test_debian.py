@@ -50,7 +50,7 @@ def test_every_library_is_pinned_as_it_may_be() -> None:
 def launcher(tmp_path: Path, part: str, pythons: str) -> Path:
     """The launcher as `debian/environment` writes it, for the Python that runs the tests."""
     file = tmp_path / f"telegauge-{part}"
-    text = (DEBIAN / "launcher.py").read_text()
+    text = (DEBIAN / "launcher.in").read_text()
     file.write_text(text.replace("@PART@", part).replace("@PYTHONS@", pythons))
     return file
 

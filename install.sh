@@ -25,7 +25,7 @@ main() {
 
 install_all() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-        fail "Python 3.11 or newer is needed; python3 is $(python3 -V 2>&1 || echo missing)"
+        fail "Python 3.11 or newer is needed; python3 is $(python3 -V 2>/dev/null || echo missing)"
     python3 -c 'import ensurepip' 2>/dev/null || fail "Python's venv is missing: sudo apt install python3-venv"
     mkdir -p -- /opt/telegauge /etc/telegauge
     # Beside the former one, which goes on until the new one is complete. No PYTHONPATH of root's may reach in.

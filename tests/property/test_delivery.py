@@ -515,6 +515,22 @@ TestDelivery.__doc__ = "Stored once or in a gap, whatever goes wrong on the way.
 TestDelivery.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 
 
+def test_nobody_waits_for_the_card_of_another() -> None:
+    """While one device starts with a card that hangs, what another was given counts, and drains."""
+    delivery = Delivery()
+    try:
+        delivery.begin(policy="frugal", transport="tcp", may_be_cloned=True, channels=1)
+        delivery.clone()
+        delivery.card_turns(which=1, health="hangs", wait=0.0)
+        for device, policy in ((0, "strict"), (1, "frugal")):
+            delivery.die(
+                which=device, takes_power=False, rest=Rest(0.0), policy=policy, transport="tcp",
+                wait=0.0,
+            )  # fmt: skip
+    finally:
+        delivery.teardown()
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("piece", range(RUNS // RUNS_A_PIECE))
 def test_delivery_at_length(piece: int) -> None:

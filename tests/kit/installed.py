@@ -157,9 +157,9 @@ class Pair:
 
 
 @contextmanager
-def machines(suite: str, folder: Path, former: bool = False) -> Iterator[Pair]:
+def machines(suite: str, folder: Path, version: str = "present") -> Iterator[Pair]:
     """Two freshly booted machines on a network, with the packages in a folder on each."""
-    shared = {"/packages": packages.built(former)}
+    shared = {"/packages": packages.built(version)}
     nspawn.rootfs(suite)
     with (
         two_hosts() as hosts,

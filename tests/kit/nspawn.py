@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from kit import packages
 from kit.cache import CACHE
 from kit.lan import Host
 from kit.waiting import wait_until
@@ -197,14 +198,10 @@ def rootfs(suite: str) -> Path:
     missing = [tool for tool in ("systemd-nspawn", "nsenter", "ip") if not shutil.which(tool)]
     if os.geteuid() or missing:
         pytest.skip(f"a machine of its own needs root, systemd-nspawn and iproute2: {missing}")
-    root = CACHE / f"{suite}-{_architecture()}"
+    root = CACHE / f"{suite}-{packages.native()}"
     if not root.with_name(f"{root.name}.ready").exists():
         pytest.skip(f"{root} is missing: {_ROOTFS.relative_to(ROOT)} {suite} makes it")
     return root
-
-
-def _architecture() -> str:
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 
 
 def _cgroup_root() -> Path:

@@ -15,7 +15,7 @@ from kit.waiting import wait_until
 def test_there_and_back(suite: str, tmp_path: Path) -> None:
     """v0.1.0, this version, v0.1.0: one line of readings through all of it, and an edited YAML stays."""
     newer = packages.built()
-    with machines(suite, tmp_path / "machines", former=True) as pair:
+    with machines(suite, tmp_path / "machines", version=packages.FORMER) as pair:
         pair.install()
         before = stored(pair.server)
         for machine, program in ((pair.pi, DEVICE), (pair.server, COLLECTOR)):

@@ -193,7 +193,7 @@ class Session(ConversationStream):
         if was_alive and self._services.sessions.note_replaced(self.device):
             detail = (
                 f"two devices are named {self.device} and take turns here; "
-                "give one of them another `name:` in its device.yaml"
+                "let one join under another name: telegauge-collector invite NAME"
             )
             self.close(ByeReason.DUPLICATE_IDENTITY, detail, _RETRY_S)
         else:

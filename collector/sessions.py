@@ -96,7 +96,7 @@ class Sessions:
                 "duplicate_identity",
                 device=device,
                 detail="two devices have this name and take turns; "
-                "give one of them another `name:` in its device.yaml",
+                "let one join under another name: telegauge-collector invite NAME",
             )
         return is_duplicate
 

@@ -16,6 +16,8 @@ def why_not(error: OSError, within_s: float) -> str:
         return f"no answer within {within_s:g} s"
     if isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError):
         return _AT_ONCE
+    if isinstance(error, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(error):
+        return "what answers there is no collector"
     # asyncio puts its own words into the error; the number is the system's, the resolver's or TLS's.
     if isinstance(error, socket.gaierror | ssl.SSLError) or not error.errno:
         return error.strerror or str(error) or "the peer ended the connection"

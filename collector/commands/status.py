@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 HELP = "say how the collector and each device are doing, and what is missing"
 _ANSWER_WITHIN_S = 10.0
 _DUPLICATE = (
-    "duplicate!: two devices take turns under this name, perhaps by a copied card: give one of\n"
-    "them another `name:` in its device.yaml"
+    "duplicate!: two devices take turns under this name, perhaps by a copied card: let one\n"
+    "of them join under another name: telegauge-collector invite NAME"
 )
 _AT_LEAST = "+: at least; of some gaps nobody knows how many readings they had"
 

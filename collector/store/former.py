@@ -71,7 +71,10 @@ def hint(path: Path, newest: int) -> str:
     for version in range(newest, 0, -1):
         kept = place_of(path, version)
         if kept.exists():
-            return f", or go back to what was stored before the upgrade: sudo mv {kept} {path}"
+            return (
+                f", or go back to what was stored before the upgrade: "
+                f"sudo mv {path} {path}.newer && sudo mv {kept} {path}"
+            )
     return ""
 
 

@@ -1,6 +1,7 @@
 """telegauge-device read: every sensor once, now."""
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 from device.commands import credentials, runtime_folder, settings_of
@@ -37,6 +38,9 @@ def run(options: argparse.Namespace) -> int:
         raise
     except control.NotRunning:
         results = _read_here(settings_of(options), options.sensor)
+    else:
+        if options.config is not None:
+            print(f"the running agent was asked; {options.config} was not read", file=sys.stderr)
     if options.json:
         print(to_json(results))
     else:

@@ -40,7 +40,7 @@ _HINTS = {
     "gpiochip": "put the user who runs this into the group gpio: `sudo usermod -aG gpio USER`",
 }
 _NO_PINS = (
-    "on a Raspberry Pi `sudo apt install python3-lgpio` (seen from a virtual environment only when "
+    "on a Raspberry Pi `sudo apt install python3-lgpio` (plain Debian: docs/install.md; seen from a virtual environment only when "
     "made with --system-site-packages) and put the user into the group gpio; "
     "without a Pi set GPIOZERO_PIN_FACTORY=mock"
 )

@@ -277,7 +277,7 @@ def test_devices_that_share_a_name_are_told_so(play: Callable[[Scenario], None])
                 former = newer
         assert reasons == ["replaced"] * 2 + ["duplicate_identity"] * 2
         assert closed.retry_after_s == 60.0
-        assert "give one of them another `name:`" in closed.detail
+        assert "let one join under another name: telegauge-collector invite" in closed.detail
         errors = [log for log in logs if log["log_level"] == "error"]
         assert [(log["event"], log["device"]) for log in errors] == [
             ("duplicate_identity", "greenhouse")

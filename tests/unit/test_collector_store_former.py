@@ -73,7 +73,7 @@ def test_a_newer_store_names_the_way_back(store: Path) -> None:
     with closing(sqlite3.connect(store)) as database:
         database.execute(f"PRAGMA user_version = {VERSION + 1}")
     for opening in (open_for_writing, open_for_reading):
-        with pytest.raises(StoreError, match=f"sudo mv {copy} {store}"):
+        with pytest.raises(StoreError, match=f"&& sudo mv {copy} {store}$"):
             opening(store)
     copy.unlink()
     with pytest.raises(StoreError, match=r"another store\.folder$"):

@@ -297,6 +297,7 @@ def test_read_asks_the_running_agent(agent: Program) -> None:
     done = agent.command("read", "air")
     assert done.returncode == 0
     assert done.stdout.splitlines()[1].startswith("pi/air.value   21.5  degC  good")
+    assert done.stderr == f"the running agent was asked; {agent.config} was not read\n"
 
 
 def test_running_agent_knows_no_such_sensor(agent: Program) -> None:

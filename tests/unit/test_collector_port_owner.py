@@ -38,6 +38,20 @@ def test_owner_is_named_with_its_pid(host: str, family: int) -> None:
     assert port_owner(port) is None
 
 
+def test_a_script_is_named_whatever_options_its_interpreter_has(tmp_path: Path) -> None:
+    """As the packages start the programs: nobody wants to read of a python3."""
+    script = tmp_path / "telegauge-collector"
+    script.write_text(LISTEN)
+    with subprocess.Popen(
+        [sys.executable, "-sP", script, "127.0.0.1", str(int(socket.AF_INET))],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdout is not None
+        owner = port_owner(int(other.stdout.readline()))
+        other.communicate()
+    assert owner == f"telegauge-collector (pid {other.pid})"
+
+
 def test_own_process_is_found() -> None:
     """Descriptors that close while we look do not hide the one we look for."""
     holes = [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]

@@ -174,14 +174,18 @@ def test_a_stalled_peer() -> None:
     kernel_bytes = max(int(word) for word in Path(TCP_RMEM).read_text().split())
     data = bytes(range(256)) * ((2 * kernel_bytes + 25_600_000) // 256)
     received: list[bytes] = []
-    with link(Plan(Fault(Act.STALL, 1000, stall_s=0.5))) as (proxy, near, far):
+    with link(Plan(Fault(Act.STALL, 1000, stall_s=1.0))) as (proxy, near, far):
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         taker = threading.Thread(target=lambda: received.append(exactly(far, len(data))))
+        sender = threading.Thread(target=near.sendall, args=(data,))
         taker.start()
-        began_s = time.monotonic()
-        near.sendall(data)
-        assert time.monotonic() - began_s >= 0.4
+        sender.start()
+        was_waiting: list[bool] = []
+        wait_until(lambda: was_waiting.append(sender.is_alive()) or proxy.bytes[Way.UP] > 1000)
+        sender.join(WITHIN_S)
         taker.join(WITHIN_S)
+    assert all(was_waiting[:-1])  # at each look but the last it still stalled
+    assert len(was_waiting) > 2
     assert received == [data]
     assert proxy.faults == 1
 

@@ -14,7 +14,9 @@ def why_not(error: OSError, within_s: float) -> str:
     """Say what kept a connection from being made, where there were `within_s` for it."""
     if isinstance(error, TimeoutError) and not error.errno:
         return f"no answer within {within_s:g} s"
-    if isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError):
+    if isinstance(
+        error, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError | ssl.SSLZeroReturnError
+    ):
         return _AT_ONCE
     if isinstance(error, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(error):
         return "what answers there is no collector"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kit import oracle
-from kit.programs import Program
+from kit.programs import STOP_WITHIN_S, Program
 from kit.rigs import Rig, rig
 from kit.systemd import Manager, manager
 from kit.waiting import wait_until
@@ -126,6 +126,13 @@ def test_collector_takes_up_its_file_while_devices_are_connected(pair: Rig, tmp_
     assert pair.verdict().clean, pair.verdict()
 
 
+def hangs_up_in_vain(program: Program) -> bool:
+    """Send SIGHUP to a program that is about to end; say whether it has."""
+    if not program.is_dead():
+        os.kill(program.pid, signal.SIGHUP)
+    return program.is_dead()
+
+
 def test_hangup_ends_neither_program(pair: Rig) -> None:
     """Neither while it starts nor while it stops: the exit code is that of a clean stop."""
     for program in (pair.collector, pair.device):
@@ -135,6 +142,5 @@ def test_hangup_ends_neither_program(pair: Rig) -> None:
         wait_until(lambda program=program: "event=reloaded" in program.said())
     for program in (pair.device, pair.collector):
         os.kill(program.pid, signal.SIGTERM)
-        while not program.is_dead():
-            os.kill(program.pid, signal.SIGHUP)
+        wait_until(lambda program=program: hangs_up_in_vain(program), STOP_WITHIN_S)
         assert program._reap() == 0

@@ -19,6 +19,7 @@ def test_peer_that_ends_the_handshake_is_told_in_words() -> None:
         ConnectionResetError(104, "Connection reset by peer"),
         BrokenPipeError(32, "Broken pipe"),
         ssl.SSLEOFError(8, "[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred"),
+        ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed (EOF)"),
     ):
         assert why_not(error, 10).startswith("it ended the connection at once: after failed tries")
     assert why_not(ConnectionAbortedError(), 10) == "the peer ended the connection"

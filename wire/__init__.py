@@ -1,3 +1,3 @@
 """The contract both ends share: readings, batches, frames, and the conversation, without I/O."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

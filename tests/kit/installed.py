@@ -21,7 +21,8 @@ from kit.programs import boottime_ns
 from kit.waiting import wait_until
 
 COLLECTOR, DEVICE = "telegauge-collector", "telegauge-device"
-_LEDGER = "/var/lib/telegauge-device/ledger"
+# Not in the state folder, which a test fills up.
+_LEDGER = "/ledger/count"
 _COUNT = f"""
   count:
     driver: synthetic:counter
@@ -78,8 +79,12 @@ class Pair:
         install(self.server, COLLECTOR)
         install(self.pi, DEVICE)
         self.edit("sensors:", f"sensors:{_COUNT}", "min_free: 1GiB", "min_free: 1MiB")
-        self.pi.run("install", f"--owner={DEVICE}", "/dev/null", _LEDGER)
-        self.pi.run("systemctl", "reload", DEVICE)
+        self.pi.shell(f"install -d -o {DEVICE} /ledger && install -o {DEVICE} /dev/null {_LEDGER}")
+        drop_in = self.pi.file(f"/etc/systemd/system/{DEVICE}.service.d/ledger.conf")
+        drop_in.parent.mkdir(parents=True)
+        drop_in.write_text("[Service]\nReadWritePaths=/ledger\n")
+        self.pi.run("systemctl", "daemon-reload")
+        self.pi.run("systemctl", "restart", DEVICE)
         self.server.run("systemctl", "reload", COLLECTOR)
         self.pi.shell(token_of(self.server, "greenhouse"))
         self.wait_for_acknowledgement()

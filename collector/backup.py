@@ -15,16 +15,13 @@ from typing import NamedTuple
 
 from collector.errors import CollectorError, StoreError
 from collector.space import free_bytes
+from collector.store import copying
 from collector.store.database import open_for_reading, unreadable
 from collector.store.durable import sync
 from collector.store.soundness import check_epochs
 from collector.store.stamp import stamp
 from service.crashpoints import crash_point
 from service.damage import damage, is_damage
-
-# A step of the copy: between two of them it can be interrupted, and looks at the space left.
-_STEP_PAGES = 1024
-_COMPANIONS = ("", "-journal", "-wal", "-shm")
 
 
 class BackupError(CollectorError):
@@ -85,7 +82,7 @@ def _part(target: Path) -> Iterator[Path]:
     """Give the file that is to become the copy; whatever is left of it afterwards goes."""
     part = target.with_name(f"{target.name}.part")
     try:
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        copying.begin(part)
     except FileExistsError:
         raise BackupError(
             f"{part}: is there already: another backup makes it now, or one was killed. "
@@ -96,8 +93,7 @@ def _part(target: Path) -> Iterator[Path]:
     try:
         yield part
     finally:
-        for ending in _COMPANIONS:
-            part.with_name(part.name + ending).unlink(missing_ok=True)
+        copying.remove(part)
 
 
 def _is_beside(store: Path, part: Path) -> bool:
@@ -111,26 +107,15 @@ def _copy(source: sqlite3.Connection, part: Path, reserved_bytes: int) -> int:
     """
     taken_ns = time.time_ns()  # before the first look: a gap may begin early, never late
     source.execute("BEGIN")
-    size_bytes = _size_bytes(source)
+    size_bytes = copying.size_bytes(source)
     _check_room(part, size_bytes, reserved_bytes)
-    with closing(sqlite3.connect(part, isolation_level=None)) as copy:
-        # Nobody sees it before it is whole and on disk, which is done once at the end.
-        copy.execute("PRAGMA synchronous = OFF")
 
-        def look(_status: int, left_pages: int, pages: int) -> None:
-            _check_room(part, size_bytes * left_pages // pages, reserved_bytes)
+    def look(_status: int, left_pages: int, pages: int) -> None:
+        _check_room(part, size_bytes * left_pages // pages, reserved_bytes)
 
-        source.backup(copy, pages=_STEP_PAGES, progress=look)
-        # One file that can be read where nothing can be written; a collector turns it back.
-        copy.execute("PRAGMA journal_mode = DELETE")
+    copying.copy_into(source, part, look)
     source.execute("ROLLBACK")
     return taken_ns
-
-
-def _size_bytes(database: sqlite3.Connection) -> int:
-    (pages,) = database.execute("PRAGMA page_count").fetchone()
-    (page_bytes,) = database.execute("PRAGMA page_size").fetchone()
-    return int(pages * page_bytes)
 
 
 def _check_room(part: Path, wanted_bytes: int, reserved_bytes: int) -> None:

@@ -4,15 +4,14 @@ Whoever goes back to that version puts the copy in the store's place; the copy k
 what was stored since becomes a gap.
 """
 
-import os
 import sqlite3
-from contextlib import closing, suppress
 from pathlib import Path
 
 import structlog
 
 from collector.errors import StoreError
 from collector.space import free_bytes
+from collector.store import copying
 from collector.store.durable import sync
 from collector.store.stamp import stamp
 
@@ -20,8 +19,7 @@ _log = structlog.get_logger()
 
 # The first version whose schema has a place for the stamp of a copy.
 _STAMPED_FROM = 2
-# A step of the copy, and what is to stay free beside it for the migration itself.
-_STEP_PAGES = 1024
+# What is to stay free beside the copy, for the migration itself.
 _SPARE_BYTES = 16 * 2**20
 
 
@@ -37,14 +35,14 @@ def keep(path: Path, database: sqlite3.Connection, version: int, taken_ns: int) 
         StoreError: there is no room for it, or it cannot be written; the store is as it was.
         sqlite3.Error: likewise.
     """
-    (size_bytes,) = database.execute(
-        "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-    ).fetchone()
+    size_bytes = copying.size_bytes(database)
     _check_room(path, size_bytes)
     kept = place_of(path, version)
     part = kept.with_name(f"{kept.name}.part")
     try:
-        _copy(database, part)
+        copying.remove(part)  # of a try that was killed
+        copying.begin(part)
+        copying.copy_into(database, part)
         if version >= _STAMPED_FROM:
             stamp(part, taken_ns)
         sync(part)
@@ -53,9 +51,7 @@ def keep(path: Path, database: sqlite3.Connection, version: int, taken_ns: int) 
     except OSError as error:
         raise StoreError(f"{kept}: the copy cannot be made: {error.strerror}") from None
     finally:
-        for ending in ("", "-journal", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                part.with_name(part.name + ending).unlink()
+        copying.remove(part)
     _log.info(
         "store_copied",
         store=str(path),
@@ -76,15 +72,6 @@ def hint(path: Path, newest: int) -> str:
                 f"sudo mv {path} {path}.newer && sudo mv {kept} {path}"
             )
     return ""
-
-
-def _copy(database: sqlite3.Connection, part: Path) -> None:
-    part.unlink(missing_ok=True)  # of a try that was killed
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with closing(sqlite3.connect(part, isolation_level=None)) as copy:
-        copy.execute("PRAGMA synchronous = OFF")  # it is put on disk whole, at the end
-        database.backup(copy, pages=_STEP_PAGES)
-        copy.execute("PRAGMA journal_mode = DELETE")
 
 
 def _check_room(path: Path, size_bytes: int) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from collector import backup
 from collector.backup import BackupError, Copy, back_up
 from collector.errors import StoreError
+from collector.store import copying
 from collector.store.database import FILE_NAME, open_for_writing
 from kit.stores import batch, change, commit, read, rows
 from kit.waiting import WITHIN_S, wait_until
@@ -130,7 +131,7 @@ def test_commits_between_the_steps_neither_wait_nor_show(
         check_room(part, wanted_bytes, reserved_bytes)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(backup, "_STEP_PAGES", steps)
+        monkeypatch.setattr(copying, "_STEP_PAGES", steps)
         monkeypatch.setattr(backup, "_check_room", commit_too)
         back_up(file, target, 1)
     assert prefix_in(target) == 149
@@ -167,7 +168,7 @@ def test_copies_while_a_writer_commits(
     file: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each has a whole prefix, at least what was committed before it began."""
-    monkeypatch.setattr(backup, "_STEP_PAGES", 2)
+    monkeypatch.setattr(copying, "_STEP_PAGES", 2)
     with Committer(file) as committer:
         for number in range(8):
             wait_until(lambda before=committer.mark: committer.mark > before)
@@ -264,7 +265,7 @@ def test_room_that_goes_while_it_copies(
     """It is given up before the disk is full, and leaves nothing."""
     pages_of(file, 20)
     left = iter([10**9, 10**9, 10])
-    monkeypatch.setattr(backup, "_STEP_PAGES", 2)
+    monkeypatch.setattr(copying, "_STEP_PAGES", 2)
     monkeypatch.setattr(backup, "free_bytes", lambda _: next(left))
     with pytest.raises(BackupError, match="too little room"):
         back_up(file, target, 0)

@@ -19,7 +19,6 @@ from service.reload import Configuration
 
 _log = structlog.get_logger()
 
-_STATUS_EVERY_S = 10.0
 _STUCK_AFTER_S = 20.0
 _TELL_EVERY_S = 60.0
 
@@ -49,9 +48,8 @@ class Health:
 
     async def run(self) -> None:
         """Tell it again and again, until cancelled."""
-        every_s = min(self._notifier.watchdog_interval_s or _STATUS_EVERY_S, _STATUS_EVERY_S)
         while True:
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(self._notifier.tell_every_s)
             if self.makes_progress():
                 self._notifier.watchdog()
             await self.look()

@@ -2,13 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from service.spoken import cut, size
-
-_CHARACTERS = 300
-# Parts of it.
-_NAMED = 3
-_NAMES_CHARACTERS = 80
-_TROUBLE_CHARACTERS = 180
+from service.spoken import size, some, status
 
 
 def status_line(
@@ -35,18 +29,11 @@ def status_line(
     if is_space_low:
         parts.insert(0, "too little space (store.min_free): nothing is accepted")
     if duplicates:
-        parts.append(f"two devices use the name {_names(duplicates)}")
-    parts += [cut(each, _TROUBLE_CHARACTERS) for each in troubles]
-    return cut(", ".join(parts), _CHARACTERS)
+        parts.append(f"two devices use the name {some(sorted(duplicates))}")
+    return status(parts, troubles)
 
 
 def _devices(connected: int, expected: int) -> str:
     if not expected:
         return "no device yet"
     return f"{connected} of {'1 device' if expected == 1 else f'{expected} devices'} connected"
-
-
-def _names(names: Collection[str]) -> str:
-    some = cut(", ".join(sorted(names)[:_NAMED]), _NAMES_CHARACTERS)
-    more = len(names) - _NAMED
-    return f"{some} and {more} more" if more > 0 else some

@@ -18,7 +18,6 @@ from service.notify import Notifier
 from service.reload import Configuration
 from wire.readings import grade
 
-_STATUS_EVERY_S = 10.0
 _SAMPLING_GRACE_S = 10.0
 # SD cards stall for seconds when they tidy up; one that stalls for so long does not come back by itself.
 _COMMIT_GRACE_S = 60.0
@@ -47,9 +46,8 @@ class Health:
 
     async def run(self) -> None:
         """Tell it again and again, until cancelled."""
-        every_s = min(self._notifier.watchdog_interval_s or _STATUS_EVERY_S, _STATUS_EVERY_S)
         while True:
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(self._notifier.tell_every_s)
             if self.makes_progress():
                 self._notifier.watchdog()
             self._tell()

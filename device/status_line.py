@@ -4,14 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from device.link_ends import NOT_JOINED
-from service.spoken import cut, duration
+from service.spoken import cut, duration, some, status
 
-_CHARACTERS = 300
-# Parts of it.
-_NAMED = 3
-_NAMES_CHARACTERS = 80
 _DETAIL_CHARACTERS = 80
-_TROUBLE_CHARACTERS = 180
 
 
 class LinkStanding(NamedTuple):
@@ -45,18 +40,12 @@ def status_line(
         failing: those whose last read failed.
         troubles: what else somebody should know, such as a file that is not in force.
     """
-    parts = [_sensors(sensors, failing), _link(link), *_spool(spool)]
-    parts += [cut(each, _TROUBLE_CHARACTERS) for each in troubles]
-    return cut(", ".join(parts), _CHARACTERS)
+    return status([_sensors(sensors, failing), _link(link), *_spool(spool)], troubles)
 
 
 def _sensors(count: int, failing: Sequence[str]) -> str:
     said = "1 sensor" if count == 1 else f"{count} sensors"
-    if not failing:
-        return said
-    names = cut(", ".join(failing[:_NAMED]), _NAMES_CHARACTERS)
-    more = len(failing) - _NAMED
-    return f"{said} ({names}{f' and {more} more' if more > 0 else ''} failing)"
+    return f"{said} ({some(failing)} failing)" if failing else said
 
 
 def _link(link: LinkStanding) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 # A datagram waits for systemd this long at most; the event loop waits with it.
 _SEND_S = 0.5
+# `systemctl status` is never older than this.
+_TELL_EVERY_S = 10.0
 # A person reads it in one or two lines of a terminal.
 STATUS_CHARACTERS = 300
 
@@ -20,12 +22,14 @@ class Notifier:
     """The way to the service manager that `environ` names.
 
     `watchdog_interval_s` is how often `watchdog` is to be called: half of the unit's WatchdogSec,
-    as sd_watchdog_enabled(3) recommends; None where nobody waits for it.
+    as sd_watchdog_enabled(3) recommends; None where nobody waits for it. `tell_every_s` is how often
+    that and how the program stands are to be told together.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
         self.watchdog_interval_s = _watchdog_interval_s(environ)
+        self.tell_every_s = min(self.watchdog_interval_s or _TELL_EVERY_S, _TELL_EVERY_S)
 
     def ready(self, status: str) -> None:
         """Say that the start is over: what waits for this unit goes on."""

@@ -113,3 +113,12 @@ def test_the_watchdog_is_fed_at_half_its_time(
 ) -> None:
     """sd_watchdog_enabled(3): half the time, and only by the process it is meant for."""
     assert Notifier(environ).watchdog_interval_s == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [({}, 10.0), ({"WATCHDOG_USEC": "30000000"}, 10.0), ({"WATCHDOG_USEC": "4000000"}, 2.0)],
+)
+def test_it_is_told_in_time_for_the_watchdog(environ: dict[str, str], expected: float) -> None:
+    """And at least every ten seconds, since a person may look at the status."""
+    assert Notifier(environ).tell_every_s == expected

@@ -1,10 +1,10 @@
-"""service.spoken: durations and sizes as people say them."""
+"""service.spoken: durations, sizes and names as people say them."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.spoken import cut, duration, size
+from service.spoken import cut, duration, size, some, status
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,20 @@ def test_cut_text_fits(text: str, characters: int) -> None:
     short = cut(text, characters)
     assert len(short) <= characters
     assert short == text or short.endswith("...")
+
+
+def test_names() -> None:
+    """A few of them, and how many more."""
+    assert some(["a"]) == "a"
+    assert some(["a", "b", "c"]) == "a, b, c"
+    assert some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert len(some(["x" * 63] * 4)) <= 80 + len(" and 1 more")
+
+
+def test_status_is_bounded() -> None:
+    """One trouble cannot hide the next, and all of it fits into one line."""
+    assert status(["up", "0 spooled"], ["mend this"]) == "up, 0 spooled, mend this"
+    said = status(["up"], ["x" * 1000, "second"])
+    assert said.startswith("up, x")
+    assert said.endswith("..., second")
+    assert len(status(["x" * 1000], [])) == 300

@@ -68,6 +68,12 @@ want() {
     apt_get install -y -q "$2" >/dev/null 2>&1 </dev/null || say "going on without $2"
 }
 
+# Builds the packages of a source for the tests, packed fast, not small: pack SOURCE VERSION ARCH.
+pack() {
+    TELEGAUGE_PIP=$venv/bin/pip TELEGAUGE_DEB_OPTIONS='-Zgzip -z1' "$1/scripts/package" \
+        --into "$cache/packages-$2-$3" "$3" >/dev/null
+}
+
 may_install() {
     command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
 }

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kit import packages
-from kit.cache import CACHE
+from kit import cache, packages
 from kit.programs import Program
 from kit.waiting import wait_until
 
@@ -145,9 +144,9 @@ def why_not(suite: str, architecture: str) -> str:
     missing = [tool for tool in _TOOLS if not shutil.which(tool)]
     if os.geteuid() or missing:
         return f"a chroot needs root, util-linux and iproute2: {missing}"
-    root = _rootfs(suite, architecture)
-    if not root.with_name(f"{root.name}.ready").exists():
-        return f"{root} is missing: tests/system/rootfs {suite} {architecture} makes it"
+    if reason := cache.why_no_rootfs(suite, architecture):
+        return reason
+    root = cache.rootfs(suite, architecture)
     if subprocess.run(["chroot", root, "true"], check=False, capture_output=True).returncode:
         return (
             f"programs of {architecture} do not run here: qemu-user-static and binfmt_misc let them"
@@ -163,14 +162,10 @@ def chroot(suite: str, architecture: str, folder: Path) -> Iterator[Chroot]:
     """A chroot with both packages; skip where there can be none, and say why."""
     if reason := why_not(suite, architecture):
         pytest.skip(reason)
-    made = Chroot(_rootfs(suite, architecture), folder)
+    made = Chroot(cache.rootfs(suite, architecture), folder)
     try:
         made.install(*packages.found(architecture))
         yield made
     finally:
         made.close()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _rootfs(suite: str, architecture: str) -> Path:
-    return CACHE / f"{suite}-{architecture}"

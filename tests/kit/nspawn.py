@@ -16,13 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from kit import packages
-from kit.cache import CACHE
+from kit import cache, packages
 from kit.lan import Host
 from kit.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
-_ROOTFS = ROOT / "tests" / "system" / "rootfs"
 _BOOT_WITHIN_S = 60.0
 _ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -198,10 +195,9 @@ def rootfs(suite: str) -> Path:
     missing = [tool for tool in ("systemd-nspawn", "nsenter", "ip") if not shutil.which(tool)]
     if os.geteuid() or missing:
         pytest.skip(f"a machine of its own needs root, systemd-nspawn and iproute2: {missing}")
-    root = CACHE / f"{suite}-{packages.native()}"
-    if not root.with_name(f"{root.name}.ready").exists():
-        pytest.skip(f"{root} is missing: {_ROOTFS.relative_to(ROOT)} {suite} makes it")
-    return root
+    if reason := cache.why_no_rootfs(suite, packages.native()):
+        pytest.skip(reason)
+    return cache.rootfs(suite, packages.native())
 
 
 def _cgroup_root() -> Path:

@@ -31,11 +31,17 @@ class Quality(IntEnum):
 
     GOOD = 0
     SUSPECT = 1
+    POWER_ON_VALUE = 2
+    JUMPED = 3
+    STUCK = 4
     BAD = 128
     READ_FAILED = 129
     TIMED_OUT = 130
     NOT_OPEN = 131
     NO_VALUE = 132
+    OUT_OF_RANGE = 133
+    SENTINEL = 134
+    STALE = 135
 
 
 def grade(quality: int) -> str:

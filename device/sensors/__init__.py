@@ -5,18 +5,20 @@ when a configured sensor names it, so nobody pays for drivers they do not use.
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from config.problems import shown
 from device.sensors.options import OptionProblem, choices
+from wire.readings import Quality
 
 __all__ = [
     "ADAPTERS",
     "Adapter",
     "AdapterModule",
     "Channel",
+    "Emit",
     "OptionProblem",
     "Sample",
     "SensorError",
@@ -26,11 +28,21 @@ __all__ = [
 
 
 class Sample(NamedTuple):
-    """A raw value just read; `value` is in `unit`, NaN where the channel had none this time."""
+    """A raw value just read, in `unit`; NaN where the channel had none this time.
+
+    `quality` is other than good where the adapter itself knows better: the value that a chip gives
+    before it has measured, a channel that has been silent for too long. Bad goes with NaN.
+    """
 
     channel: str
     value: float
     unit: str
+    quality: int = Quality.GOOD
+
+
+# Takes what happened between reads: when (CLOCK_BOOTTIME, ns), and the samples of that moment. May be
+# called from any thread; neither blocks nor raises.
+Emit: TypeAlias = Callable[[int, Sequence[Sample]], None]
 
 
 @dataclass(frozen=True)
@@ -52,18 +64,41 @@ class SensorError(Exception):
 
 
 class Adapter(Protocol):
-    """What the agent asks of a sensor. All three calls come from one worker thread, in this order.
+    """What the agent asks of a sensor; its classes inherit what they do not say themselves.
 
-    `channels` is known at the latest once `open` has returned.
+    All calls come from one worker thread, in the order `listen`, `open`, `read` ..., `close`; only
+    where a call hangs may `close` come from another thread meanwhile, and it is the last then.
+
+    Attributes:
+        channels: known at the latest once `open` has returned; may be others after another `open`.
+        lane: what it shares with others, such as `i2c-1`: all adapters of a lane are called from one
+            thread. Empty: it has a thread of its own.
+        is_event_driven: `emit` gives readings of it between the reads.
+        note: what people should know of how it is read, once it is open ("kernel driver bmp280");
+            empty, most of the time.
     """
 
     channels: Sequence[Channel]
+    lane: str = ""
+    is_event_driven: bool = False
+    note: str = ""
+
+    def listen(self, emit: Emit) -> None:
+        """Call `emit` with whatever happens between two reads, from `open` on until `close`."""
+        return  # most have nothing to say then
 
     def open(self) -> None:
-        """Take the hardware. Raises any exception where that fails; may be called again then."""
+        """Take the hardware. Raises any exception where that fails; may be called again then.
+
+        Also called again, after a `close`, where reads failed again and again.
+        """
 
     def read(self) -> Sequence[Sample]:
-        """Read every channel once. Raises any exception for a failed read; may block."""
+        """Read every channel once; may block.
+
+        Raises any exception for a failed read: OSError and RuntimeError are tried again at once, as
+        buses and chips fail in passing; what will not pass is a SensorError.
+        """
 
     def close(self) -> None:
         """Give the hardware back; called also after a failed open, and must not raise."""

@@ -8,7 +8,7 @@ so: their `partial` mode would give zeros that nobody measured.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from device.sensors import Channel, OptionProblem, Sample, SensorError, pins
+from device.sensors import Adapter, Channel, OptionProblem, Sample, SensorError, pins
 
 
 class _Read(NamedTuple):
@@ -36,7 +36,7 @@ def make(argument: str | None, options: Mapping[str, Any]) -> "GpioSensor":
     return GpioSensor(argument or "", options)
 
 
-class GpioSensor:
+class GpioSensor(Adapter):
     """One device of gpiozero, read by one attribute. States are 0 and 1."""
 
     def __init__(self, class_name: str, options: Mapping[str, Any]) -> None:

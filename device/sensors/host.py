@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from config.problems import shown
-from device.sensors import Channel, OptionProblem, Sample, SensorError, machine
+from device.sensors import Adapter, Channel, OptionProblem, Sample, SensorError, machine
 from device.sensors.machine import NotOfferedError, Place, Source
 from device.sensors.options import Option, check, completed
 
@@ -67,7 +67,7 @@ def make(_argument: str | None, options: Mapping[str, Any]) -> "Host":
     return Host(Place(Path(chosen["root"]), chosen["disk"], chosen["interface"]))
 
 
-class Host:
+class Host(Adapter):
     """Reads the figures that this machine offers; `channels` is empty until it was opened."""
 
     def __init__(self, place: Place) -> None:

@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 from config.problems import did_you_mean, shown
 from wire.readings import is_one_line
 
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list of texts",
+    dict: "a mapping",
+}
 
 
 class OptionProblem(NamedTuple):
@@ -25,8 +32,9 @@ class OptionProblem(NamedTuple):
 class Option:
     """One option of a driver.
 
-    `types` are of bool, int, float and str; none of them: anything goes. A float may be written as
-    a whole number, and is finite. `least` and `most` bound numbers, and the UTF-8 bytes of a text.
+    `types` are of bool, int, float, str, list (of texts) and dict; none of them: anything goes. A
+    float may be written as a whole number, and is finite. `least` and `most` bound numbers, the UTF-8
+    bytes of a text, and how many a list or mapping has. `accepted`: a text is one of these.
     `of` names the unit of a number for people ("seconds").
     """
 
@@ -35,6 +43,7 @@ class Option:
     least: float = -math.inf
     most: float = math.inf
     of: str = ""
+    accepted: tuple[str, ...] = ()
     default: Any = None
     is_required: bool = False
     may_be_null: bool = False
@@ -80,10 +89,19 @@ def _fits(option: Option, value: Any) -> bool:
         return option.may_be_null
     if option.types and not any(_is(value, kind) for kind in option.types):
         return False
-    if isinstance(value, str) and not is_one_line(value):
+    texts = value if isinstance(value, list) else [value]
+    if any(isinstance(text, str) and not is_one_line(text) for text in texts):
         return False
-    size = len(value.encode()) if isinstance(value, str) else value
+    if option.accepted and isinstance(value, str) and value not in option.accepted:
+        return False
+    size = _size(value)
     return not isinstance(size, int | float) or option.least <= size <= option.most
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, str):
+        return len(value.encode())
+    return len(value) if isinstance(value, list | dict) else value
 
 
 def _is(value: Any, kind: type) -> bool:
@@ -91,18 +109,24 @@ def _is(value: Any, kind: type) -> bool:
         return isinstance(value, bool) and kind is bool
     if kind is float:
         return isinstance(value, int | float) and -math.inf < value < math.inf
+    if kind is list:
+        return isinstance(value, list) and all(isinstance(text, str) for text in value)
     return isinstance(value, kind)
 
 
 def _unfit(option: Option, value: Any) -> str:
     kinds = " or ".join(_WORDS[kind] for kind in option.types) or "a value"
+    if option.accepted:
+        kinds = f"one of {', '.join(option.accepted)}"
     of = f" of {option.of}" if option.of else ""
     null = ", or null" if option.may_be_null else ""
     return f"`{option.name}` must be {kinds}{of}{_range(option)}{null}, not {shown(repr(value))}"
 
 
 def _range(option: Option) -> str:
-    what = " bytes" if option.types == (str,) else ""
+    if option.accepted:
+        return ""
+    what = {(str,): " bytes", (list,): " entries", (dict,): " entries"}.get(option.types, "")
     if math.isinf(option.most):
         return "" if math.isinf(option.least) else f", {option.least:g}{what} or more"
     if math.isinf(option.least):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from config.problems import shown
-from device.sensors import Channel, OptionProblem, Sample, SensorError
+from device.sensors import Adapter, Channel, OptionProblem, Sample, SensorError
 from device.sensors.options import Option, check, choices, completed
 from device.sensors.shapes import Counter, Shape, Sine, Step, Stuck, Walk
 
@@ -86,7 +86,7 @@ def make(argument: str | None, options: Mapping[str, Any]) -> "Synthetic":
     return Synthetic(kind.shape(**own), **completed(options, _COMMON), **heeded)
 
 
-class Synthetic:
+class Synthetic(Adapter):
     """A sensor of any kind.
 
     Reads are numbered from 1 over the adapter's life, failed ones too; with a ledger they go on

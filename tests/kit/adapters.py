@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from device.sensor import Sensor
-from device.sensors import Channel, Sample
+from device.sensors import Adapter, Channel, Sample
 from device.settings import ChannelSettings, SensorSettings
 
 VALUE = Channel("value", "degC", "temperature", 1)
@@ -15,7 +15,7 @@ def counted(number: int) -> list[Sample]:
     return [Sample("value", float(number), "degC")]
 
 
-class ScriptedAdapter:
+class ScriptedAdapter(Adapter):
     """Reads whatever `gives` returns for the number of the read, from 1.
 
     Attributes:

@@ -57,7 +57,8 @@ def _entries(value: object) -> Mapping[str, object] | None:
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.fields(value)
         return {each.encode_name: getattr(value, each.name) for each in fields}
-    return value if isinstance(value, dict) else None
+    # The points of a table are named by numbers.
+    return {str(name): each for name, each in value.items()} if isinstance(value, dict) else None
 
 
 def _with_former(now: Any, former: Any, key: KeyPath) -> Any:

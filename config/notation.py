@@ -19,13 +19,15 @@ class Notation:
     """How a value is written.
 
     `read` makes the value of its text and raises ValueError with a sentence for people; `write` is
-    the way back. `pattern` is for editors only: what it lets through `read` may still refuse.
+    the way back. `pattern` is for editors only: what it lets through `read` may still refuse; of a
+    `json_type` other than string it is not told.
     """
 
     accepted: str
     pattern: str
     read: Callable[[str], Any]
-    write: Callable[[Any], str] = str
+    write: Callable[[Any], Any] = str
+    json_type: str = "string"
 
     def meta(self) -> msgspec.Meta:
         """Return the annotation for a settings type."""

@@ -1,11 +1,11 @@
-"""Durations and sizes: how they are written (`10s`, `64MiB`), read and shown.
+"""Durations, sizes and numbers: how they are written (`10s`, `64MiB`, `-0.4`), read and shown.
 
 Knows no setting; the limits of one are arguments. Inside the programs a duration is seconds (float)
 and a size bytes (int).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from config.notation import Notation
 from config.problems import shown
@@ -20,6 +20,9 @@ _DURATION_UNITS_MS = {
 }
 _SIZE_UNITS_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _DURATION_WORDS = "a whole number with its unit, such as 500ms 10s 5m 2h 90d 1y"
+# No leading zero: for YAML 1.1 `010` is eight.
+_WHOLE = "-?(0|[1-9][0-9]{0,15})"
+_NUMBER = rf"{_WHOLE}(\.[0-9]{{0,30}})?([eE][-+]?[0-9]{{1,2}})?"
 _SIZE_WORDS = "a whole number with its unit, such as 64KiB 64MiB 2GiB"
 
 
@@ -49,6 +52,32 @@ def size(least: str, most: str) -> Notation:
         return value_bytes
 
     return Notation(accepted, _pattern(_SIZE_UNITS_BYTES), read, format_size)
+
+
+def number(least: float = -1e15, most: float = 1e15) -> Notation:
+    """Return the notation of decimal numbers from `least` to `most`."""
+    return _plain(float, "a number", _NUMBER, least, most, "number")
+
+
+def whole(least: int, most: int) -> Notation:
+    """Return the notation of whole numbers from `least` to `most`."""
+    return _plain(int, "a whole number", _WHOLE, least, most, "integer")
+
+
+def _plain(
+    kind: Callable[[str], float], words: str, pattern: str, least: float, most: float, json: str
+) -> Notation:
+    is_bounded = (least, most) != (-1e15, 1e15)
+    accepted = f"{words} from {least:g} to {most:g}" if is_bounded else f"{words}, such as -0.4"
+    form = re.compile(pattern)
+
+    def read(text: str) -> float:
+        value = kind(text) if form.fullmatch(text) else None
+        if value is None or not least <= value <= most:
+            raise ValueError(f"`{shown(text)}` is not accepted here. Accepted: {accepted}")
+        return value
+
+    return Notation(accepted, f"^{pattern}$", read, kind, json)
 
 
 def parse_duration(text: str) -> float:

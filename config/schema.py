@@ -68,6 +68,8 @@ def _written(notation: Notation | None, kind: inspect.Type) -> Schema:
     if notation is None:
         return _schema(kind)
     accepted = f"Accepted: {notation.accepted}"
+    if notation.json_type != "string":
+        return {"type": notation.json_type}
     return {"type": "string", "pattern": notation.pattern, "patternErrorMessage": accepted}
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from device.datagram_epochs import DatagramEpochs
 from device.errors import JoinError
 from device.health import Health
 from device.link import Link
+from device.own_facts import OwnFacts, asker
 from device.remote import Remote
 from device.sampler import Accept, Sampler
 from device.sensor import describe_all
-from device.sensor_set import SensorChange, build_sensors, close_sensors
+from device.sensor_set import SensorChange, SensorFactory, close_sensors
+from device.sensors.own import Facts, Own
 from device.settings import AT_START, DeviceSettings
 from device.spool import Spool, open_spool
 from service import logs
@@ -80,10 +83,15 @@ class Agent:
         )
         self._state_folder = state_folder
         contact = self._contact(found)
-        self.sensors = build_sensors(settings)
+        self.factory = SensorFactory(partial(Own, asker(self._facts)))
+        self.sensors = self.factory.build_all(settings)
         self.spool = spool
         self.sampler = Sampler(
-            self.sensors, lambda: not spool.intake.is_full, self._accept, self._describe_again
+            self.sensors,
+            lambda: not spool.intake.is_full,
+            self._accept,
+            self._describe_again,
+            self._edge_accepted,
         )
         self.remote = Remote(settings.commands, contact.device, self.sensors, self.sampler)
         self.link = Link(
@@ -94,10 +102,13 @@ class Agent:
             self.remote.obey,
             keep=None if credentials.is_handed_over() else self._keep,
         )
+        self._own = OwnFacts(self.sensors, self.sampler, spool, self.link)
         self._take: Accept = spool.accept
+        self._hurry = self.link.departure.edge
         if settings.collector.transport == "udp":
             self.link.datagrams = DatagramEpochs(spool)
             self._take = self.link.datagrams.accept
+            self._hurry = self.link.datagrams.edge_accepted
         answers = Answers(self.sensors, spool, self.link, self.sampler, self._configuration)
         self.control = ControlServer(
             runtime_folder / "control",
@@ -203,7 +214,7 @@ class Agent:
         """Take up other settings; what is as before does not notice."""
         if now.logs != former.logs:
             logs.configure(now.logs)
-        change = SensorChange(self.sampler, former, now)
+        change = SensorChange(self.factory, self.sampler, former, now)
         await change.close_gone()
         await self.remote.use(now.commands)
         change.finish()
@@ -225,5 +236,11 @@ class Agent:
 
     def _accept(self, sensor: str, time_ns: int, points: Sequence[Point]) -> bool:
         accepted = self._take(sensor, time_ns, points)
-        self.link.readings_accepted()
+        self.link.departure.reading()
         return accepted
+
+    def _facts(self) -> Facts:
+        return self._own.now()
+
+    def _edge_accepted(self) -> None:
+        self._hurry()

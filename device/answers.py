@@ -8,10 +8,12 @@ import msgspec
 
 from device.clock import boottime_ns
 from device.datagram_epochs import DatagramEpochs
+from device.filters import Filtered
 from device.link import Link
 from device.reader import Outcome
 from device.sampler import Sampler
 from device.sensor import Sensor
+from device.settings import AGENT
 from device.spool import Spool
 from device.spool_status import SpoolStatus, spool_status
 from service.reload import Configuration
@@ -30,6 +32,9 @@ class SensorStatus(msgspec.Struct, frozen=True):
     reason: str
     detail: str
     took_s: float | None
+    events: int = 0
+    retries: int = 0
+    note: str = ""
 
 
 class DatagramStatus(msgspec.Struct, frozen=True):
@@ -122,15 +127,17 @@ class Answers:
 async def read_now(
     device: str, sensors: Mapping[str, Sensor], name: str | None
 ) -> list[ReadResult]:
-    """Read every sensor once, or the one named.
+    """Read every sensor of the YAML once, or the one named.
 
     Raises:
         LookupError: no sensor of that name.
     """
     if name is not None and name not in sensors:
         raise LookupError(f"no sensor `{name}`; there are: {', '.join(sensors)}")
-    chosen = [sensors[name]] if name else list(sensors.values())
-    outcomes = await asyncio.gather(*(asyncio.shield(sensor.read()) for sensor in chosen))
+    # Of its own health the agent tells where it is asked for that.
+    everything = [sensor for each, sensor in sensors.items() if each != AGENT]
+    chosen = [sensors[name]] if name else everything
+    outcomes = await asyncio.gather(*(asyncio.shield(sensor.read(hurry=True)) for sensor in chosen))
     return [
         result
         for sensor, outcome in zip(chosen, outcomes, strict=True)
@@ -140,7 +147,7 @@ async def read_now(
 
 def _results(device: str, sensor: Sensor, outcome: Outcome) -> list[ReadResult]:
     # A sensor that never opened may not know its channels: its failure is shown all the same.
-    points = sensor.points(outcome) or bad_points([("*", "")], outcome.quality)
+    found = sensor.preview(outcome) or [Filtered(bad_points([("*", "")], outcome.quality)[0])]
     return [
         ReadResult(
             series=series_name(device, sensor.name, point.channel),
@@ -148,10 +155,10 @@ def _results(device: str, sensor: Sensor, outcome: Outcome) -> list[ReadResult]:
             unit=point.unit,
             quality=grade(point.quality),
             reason=reason(point.quality),
-            detail=outcome.message or _why_absent(sensor, point.channel),
+            detail=outcome.message or detail or _why_absent(sensor, point.channel),
             took_s=outcome.took_s,
         )
-        for point in points
+        for point, detail, _ in found
     ]
 
 
@@ -163,16 +170,19 @@ def _why_absent(sensor: Sensor, channel: str) -> str:
 
 
 def _sensor_status(sensor: Sensor) -> SensorStatus:
-    last = sensor.last
+    quality = sensor.standing.quality
     return SensorStatus(
         sensor=sensor.name,
         interval_s=sensor.interval_s,
         reads=sensor.reads,
         failures=sensor.failures,
-        quality=grade(last.quality) if last else "unread",
-        reason=reason(last.quality) if last else "",
-        detail=last.message if last else "",
-        took_s=last.took_s if last else None,
+        quality="unread" if quality is None else grade(quality),
+        reason="" if quality is None else reason(quality),
+        detail=sensor.standing.detail,
+        took_s=sensor.last.took_s if sensor.last else None,
+        events=sensor.events,
+        retries=sensor.retries,
+        note=sensor.reader.adapter.note,
     )
 
 

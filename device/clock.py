@@ -4,20 +4,16 @@ Times in a batch are CLOCK_BOOTTIME (clock_gettime(2)): it never jumps and goes 
 batch carries one pair of both clocks, from which the collector makes UTC.
 """
 
-import ctypes
 import time
 from pathlib import Path
 
+from service.kernelclock import kernel_synchronised
 from wire.batches import ClockPair
 
 MS_NS = 1_000_000
 # A pair is renewed when the clocks have moved apart by more than this: a regular grid of readings
 # then stays regular in UTC, which is what makes its times cost next to nothing on disk.
 RENEW_NS = 2 * MS_NS
-
-_TIMEX_BYTES = 512  # struct timex has 208 on 64-bit; adjtimex(2) writes no further
-_TIME_ERROR = 5
-_libc = ctypes.CDLL(None)
 
 
 def boottime_ns() -> int:
@@ -28,13 +24,6 @@ def boottime_ns() -> int:
 def boot_id(path: Path = Path("/proc/sys/kernel/random/boot_id")) -> bytes:
     """Return the 16 bytes that name this boot (random(4))."""
     return bytes.fromhex(path.read_text().strip().replace("-", ""))
-
-
-def kernel_synchronised() -> bool:
-    """Say whether the kernel calls its clock synchronised: adjtimex(2) without setting anything."""
-    timex = ctypes.create_string_buffer(_TIMEX_BYTES)
-    state: int = _libc.adjtimex(timex)
-    return 0 <= state < _TIME_ERROR
 
 
 def renewed(before: ClockPair | None, boot_ns: int, wall_ns: int, synchronised: bool) -> ClockPair:
@@ -56,7 +45,10 @@ class Clock:
 
     def pair(self) -> ClockPair:
         """Return the pair of this moment."""
-        self._pair = renewed(self._pair, *_both_ns(), kernel_synchronised())
+        # Asked before and after: a clock that is set between must not vouch for what it showed before.
+        was_synchronised = kernel_synchronised()
+        both_ns = _both_ns()
+        self._pair = renewed(self._pair, *both_ns, was_synchronised and kernel_synchronised())
         return self._pair
 
 

@@ -35,6 +35,10 @@ class DatagramEpochs:
         self._sender.accept(sensor, time_ns, points)
         return True
 
+    def edge_accepted(self) -> None:
+        """Note that what was just taken is not to wait for anything."""
+        self._sender.departure.edge()
+
     @property
     def sent(self) -> int:
         """How many datagrams were handed to the network."""

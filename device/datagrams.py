@@ -6,7 +6,6 @@ END says how many there were. A sender is of one epoch. It takes readings from t
 key is there a few batches wait, and the oldest of too many counts as failed.
 """
 
-import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,13 +13,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 from config.addresses import Address
 from device.cipher import cipher
+from device.departure import Departure
 from wire.batches import ClockPair, Place, seal
 from wire.blocks import OpenBody, Point, cost_bytes
 from wire.bodies import DatagramKey
 from wire.datagrams import MAX_BODY_BYTES, DatagramHead, seal_datagram
 
-# How long readings wait for company in the open batch.
-BATCH_AGE_S = 1.0
 # What may wait for the key, 73 KiB at most: a burst of so many fits into the buffers of a kernel.
 MAX_WAITING_BATCHES = 64
 
@@ -36,6 +34,8 @@ class Counts(NamedTuple):
 
 class DatagramSender:
     """The batches of one datagram epoch; `sent` + `failed` + `waiting` make up `last_seq`.
+
+    `departure` is when the open one is formed and sent.
 
     Args:
         epoch: 16 random bytes, new for each sender.
@@ -57,7 +57,7 @@ class DatagramSender:
         self._record = record
         self._body = OpenBody()
         self._waiting: deque[tuple[int, bytes]] = deque()
-        self._flushing: asyncio.TimerHandle | None = None
+        self.departure = Departure(self.flush)
         self._channel: _Channel | None = None
         self._is_closed = False
 
@@ -86,20 +86,17 @@ class DatagramSender:
             self._try(self._channel, *self._waiting.popleft())
 
     def accept(self, sensor: str, time_ns: int, points: Sequence[Point]) -> None:
-        """Take what one read of one sensor gave; it leaves within BATCH_AGE_S."""
+        """Take what one read of one sensor gave; `departure` says when it leaves."""
         assert not self._is_closed, "this epoch has ended"
         for part in _parts(points):
             if self._body.readings and self._body.size_bytes + cost_bytes(part) > MAX_BODY_BYTES:
                 self.flush()
             self._body.add(sensor, time_ns, part)
-        if self._flushing is None:
-            self._flushing = asyncio.get_running_loop().call_later(BATCH_AGE_S, self.flush)
+        self.departure.reading()
 
     def flush(self) -> None:
         """Form a batch of what is there, if anything is, and send it."""
-        if self._flushing is not None:
-            self._flushing.cancel()
-            self._flushing = None
+        self.departure.gone()
         if not self._body.readings:
             return
         place = Place(self.epoch, self.last_seq + 1, self.readings)

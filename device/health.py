@@ -12,11 +12,11 @@ from device.clock import boottime_ns
 from device.link import Link
 from device.sampler import Sampler
 from device.sensor import Sensor
+from device.settings import AGENT
 from device.spool import Spool
 from device.status_line import LinkStanding, SpoolStanding, status_line
 from service.notify import Notifier
 from service.reload import Configuration
-from wire.readings import grade
 
 _SAMPLING_GRACE_S = 10.0
 # SD cards stall for seconds when they tidy up; one that stalls for so long does not come back by itself.
@@ -69,8 +69,8 @@ class Health:
             self._was_up, self._since_s = is_up, now_s
         card = self._spool.mover.card.error if self._spool.mover else ""
         return status_line(
-            len(self._sensors),
-            [name for name, sensor in self._sensors.items() if _fails(sensor)],
+            sum(name != AGENT for name in self._sensors),
+            [name for name, sensor in self._sensors.items() if sensor.standing.is_failing],
             LinkStanding(
                 is_up,
                 now_s - self._since_s,
@@ -83,7 +83,3 @@ class Health:
 
     def _tell(self) -> None:
         self._notifier.status(self.line())
-
-
-def _fails(sensor: Sensor) -> bool:
-    return sensor.last is not None and grade(sensor.last.quality) == "bad"

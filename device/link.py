@@ -18,6 +18,7 @@ from device.connecting import why_not
 from device.contact import Contact
 from device.credentials import Credentials
 from device.datagram_epochs import DatagramEpochs
+from device.departure import BATCH_AGE_S, Departure
 from device.errors import JoinError
 from device.link_ends import CHANGED, NO_CONNECTION, NOT_JOINED, UNWELCOME, WRONG_COLLECTOR
 from device.link_stream import LinkStream
@@ -32,9 +33,6 @@ _log = structlog.get_logger()
 CONNECT_TIMEOUT_S = 10.0
 # How long the former collector has to acknowledge what was offered to it, when another is joined.
 LEAVE_WITHIN_S = 3.0
-# How long readings wait in the open batch while the link is up; half of `at_risk` where that is less:
-# what is soon acknowledged must not have to go to the card.
-BATCH_AGE_S = 1.0
 
 
 class Link:
@@ -48,7 +46,8 @@ class Link:
         keep: keeps credentials, in place of others if these are said; None: it cannot be done.
 
     `owner` is whose the epochs are that are offered: as the last READY of this contact says.
-    `datagrams` is where what is read goes, if it travels as datagrams. `on_change` is called when it
+    `datagrams` is where what is read goes, if it travels as datagrams; `departure` is told of what goes
+    into the spool. `on_change` is called when it
     goes up or down, or is down for another reason.
     """
 
@@ -81,7 +80,10 @@ class Link:
         self._turn = 0
         self._opening: asyncio.Timeout | None = None
         self._stream: LinkStream | None = None
-        self._closing: asyncio.TimerHandle | None = None
+        # What is soon acknowledged must not have to go to the card.
+        self.departure = Departure(
+            self.send_now, lambda: min(BATCH_AGE_S, spool.plan.at_risk_s / 2)
+        )
         self._progress = asyncio.Event()
         self._next_try_at_s: float | None = None
         self._is_hopeless = False
@@ -120,18 +122,9 @@ class Link:
             return None
         return max(0.0, self._next_try_at_s - asyncio.get_running_loop().time())
 
-    def readings_accepted(self) -> None:
-        """Note that the spool took readings: they leave within BATCH_AGE_S while the link is up."""
-        if self._closing is None:
-            loop = asyncio.get_running_loop()
-            wait_s = min(BATCH_AGE_S, self.spool.plan.at_risk_s / 2)
-            self._closing = loop.call_later(wait_s, self.send_now)
-
     def send_now(self) -> None:
         """Close the open batch and send it, if the link is up; else it goes on growing."""
-        if self._closing is not None:
-            self._closing.cancel()
-            self._closing = None
+        self.departure.gone()
         if self._stream is not None and self.is_up:
             self._stream.send_open()
 

@@ -38,7 +38,7 @@ class LinkStream(ConversationStream):
 
     def __init__(self, link: LinkSide, contact: Contact, ended: "asyncio.Future[Closed]") -> None:
         now_s = asyncio.get_running_loop().time()
-        self.sender = Sender(contact.device, link.agent, now_s, contact.prover())
+        self.sender = Sender(contact.device, link.agent, now_s, contact.prover(), link.spool.now)
         super().__init__(self.sender)
         self.is_flowing = False
         self._link = link

@@ -1,4 +1,4 @@
-"""The sampler: reads each sensor when it is due and hands on what it gave.
+"""The sampler: reads each sensor when it is due, and hands on what it gave then and between its reads.
 
 It keeps the grid and nothing else: a sensor that is slow, hung or failing costs the others nothing.
 While the spool is full nothing is read, because nothing could be kept; what was left out is counted.
@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 
 from device.clock import boottime_ns
+from device.events import Event, Events
 from device.reader import Outcome
 from device.schedule import TICK_NS, Due, Schedule, reading_time_ns, tick_of
 from device.sensor import Sensor
@@ -31,6 +32,9 @@ class Sampler:
         has_room: whether what is read now could be kept.
         accept: takes sensor, time (CLOCK_BOOTTIME, ns) and points of one read; False if refused.
         description_changed: called when a sensor's channels or interval are another than before.
+        edge_accepted: called when something was accepted that is not to wait.
+
+    `events` are those that sensors gave between their reads.
     """
 
     def __init__(
@@ -39,13 +43,16 @@ class Sampler:
         has_room: Callable[[], bool],
         accept: Accept,
         description_changed: Callable[[], None],
+        edge_accepted: Callable[[], None] = lambda: None,
     ) -> None:
+        self.events = Events(self._happened)
         self.skipped_reads = 0
         self.next_due_ns = boottime_ns()
         self.sensors = sensors
         self._has_room = has_room
         self._accept = accept
         self._description_changed = description_changed
+        self._edge_accepted = edge_accepted
         self._schedule = Schedule({name: s.interval_s for name, s in sensors.items()})
         self._is_running = False
         self._fresh = set(sensors)  # to be read at the next tick, whatever their own is
@@ -55,11 +62,14 @@ class Sampler:
         self._channels = {name: sensor.channels for name, sensor in sensors.items()}
         self._stopped_at = 0
         self._is_stopped = False
+        for sensor in sensors.values():
+            self._listen(sensor)
 
     async def run(self) -> None:
         """Read every sensor at the next tick, then each on its schedule, until cancelled."""
         self._done = tick_of(boottime_ns())
         self._is_running = True
+        self.events.start()
         try:
             while True:
                 self._look_ahead()
@@ -67,6 +77,7 @@ class Sampler:
                 self._catch_up()
         finally:
             self._is_running = False  # what is read from now on is nobody's
+            self.events.stop()
 
     def set_interval(self, sensor: str, interval_s: float) -> None:
         """Read a sensor at another interval, from the next tick on and until the end.
@@ -101,6 +112,7 @@ class Sampler:
             if former.get(name) is not sensor:
                 self._schedule.set_interval(name, sensor.interval_s)
                 self._fresh.add(name)
+                self._listen(sensor)
             self._channels[name] = sensor.channels
         if self._is_running:
             self._look_ahead()
@@ -170,10 +182,26 @@ class Sampler:
             return
         outcome = read.result()
         self._watch_channels(sensor)
-        points = sensor.points(outcome)
         time_ns = reading_time_ns(due_ns, outcome.began_ns, round(sensor.interval_s * 1e9))
+        points = sensor.points(outcome, time_ns)
         if points and not self._accept(sensor.name, time_ns, points):
             self._may_read(1)
+
+    def _listen(self, sensor: Sensor) -> None:
+        if sensor.reader.adapter.is_event_driven:
+            sensor.listen(self.events.emitter(sensor.name))
+
+    def _happened(self, event: Event) -> None:
+        sensor = self.sensors.get(event.sensor)
+        if sensor is None or not self._is_running:
+            return
+        if not self._has_room():
+            self.events.dropped[event.sensor] += 1
+            return
+        self._watch_channels(sensor)
+        points = sensor.event_points(event.time_ns, event.samples)
+        if points and self._accept(sensor.name, event.time_ns, points):
+            self._edge_accepted()
 
     def _may_read(self, reads: int) -> bool:
         room = self._has_room()

@@ -2,23 +2,52 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import structlog
 
+from device.lanes import Lanes
 from device.sampler import Sampler
 from device.sensor import Sensor
-from device.sensors import make
-from device.settings import DeviceSettings
+from device.sensors import Adapter, make
+from device.settings import AGENT, DeviceSettings
 
 _log = structlog.get_logger()
 
 _CLOSE_WITHIN_S = 2.0
 
 
-def build_sensors(settings: DeviceSettings) -> dict[str, Sensor]:
-    """Build every configured sensor; nothing is opened yet."""
-    return {name: _built(settings, name) for name in settings.sensors}
+class SensorFactory:
+    """Builds sensors as the YAML has them; nothing is opened yet.
+
+    `own` makes what reads the agent itself; where there is none, as nobody runs, it has no sensor.
+    """
+
+    def __init__(self, own: Callable[[], Adapter] | None = None) -> None:
+        self._lanes = Lanes()
+        self._own = own
+
+    def names(self, settings: DeviceSettings) -> list[str]:
+        """Return the names of the sensors that there are with some settings."""
+        return [
+            name
+            for name, sensor in settings.all_sensors.items()
+            if sensor.driver != AGENT or self._own is not None
+        ]
+
+    def build(self, settings: DeviceSettings, name: str) -> Sensor:
+        """Build one."""
+        sensor = settings.all_sensors[name]
+        rebuild: Callable[[], Adapter] = partial(make, sensor.driver, sensor.options)
+        if sensor.driver == AGENT and self._own is not None:
+            rebuild = self._own
+        timing = settings.sensor_timing(name)
+        return Sensor(name, sensor, *timing, rebuild(), self._lanes, rebuild)
+
+    def build_all(self, settings: DeviceSettings) -> dict[str, Sensor]:
+        """Build every sensor."""
+        return {name: self.build(settings, name) for name in self.names(settings)}
 
 
 def close_sensors(sensors: Iterable[Sensor]) -> list[str]:
@@ -41,18 +70,21 @@ class SensorChange:
     are closed before what comes in their place is opened: it may want the same pin.
     """
 
-    def __init__(self, sampler: Sampler, former: DeviceSettings, now: DeviceSettings) -> None:
+    def __init__(
+        self, factory: SensorFactory, sampler: Sampler, former: DeviceSettings, now: DeviceSettings
+    ) -> None:
         self._sampler = sampler
         self._former = former
         self._now = now
         present = sampler.sensors
+        names = factory.names(now)
         self._stay = {
             name: present[name]
-            for name in now.sensors
+            for name in names
             if name in present and _adapter(former, name) == _adapter(now, name)
         }
         self._gone = [sensor for name, sensor in present.items() if name not in self._stay]
-        self._all = {name: self._stay.get(name) or _built(now, name) for name in now.sensors}
+        self._all = {name: self._stay.get(name) or factory.build(now, name) for name in names}
 
     async def close_gone(self) -> None:
         """Read on with those that stay, and close the others off the main loop."""
@@ -68,18 +100,12 @@ class SensorChange:
         """
         for name, sensor in self._stay.items():
             timing = self._now.sensor_timing(name)
-            sensor.change(self._now.sensors[name], timing.timeout_s)
+            sensor.change(self._now.all_sensors[name], timing.timeout_s)
             if timing.interval_s != self._former.sensor_timing(name).interval_s:
                 self._sampler.set_interval(name, timing.interval_s)
         self._sampler.use(self._all)
 
 
-def _built(settings: DeviceSettings, name: str) -> Sensor:
-    sensor = settings.sensors[name]
-    adapter = make(sensor.driver, sensor.options)
-    return Sensor(name, sensor, *settings.sensor_timing(name), adapter)
-
-
 def _adapter(settings: DeviceSettings, name: str) -> tuple[object, ...]:
-    sensor = settings.sensors[name]
+    sensor = settings.all_sensors[name]
     return sensor.driver, sensor.options

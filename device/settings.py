@@ -14,11 +14,12 @@ from msgspec import Meta, field
 from config.addresses import ADDRESS
 from config.notation import matching
 from config.quantities import duration, size
-from device import outputs
+from device import channel_settings, outputs
 from device import sensors as drivers
+from device.channel_settings import ChannelSettings, Label
 from device.cipher import cipher_problem
 from service.logs import LogSettings
-from wire.readings import CHANNEL_NAME, CONTROL_CHARACTERS, DEVICE_NAME, SENSOR_NAME
+from wire.readings import CHANNEL_NAME, DEVICE_NAME, SENSOR_NAME
 
 _NAME_WORDS = "small letters, digits and _, beginning with a letter, at most 63 characters"
 
@@ -29,11 +30,8 @@ DeviceName = Annotated[
         "small letters, digits and -, not beginning with -, at most 63 characters",
     ).meta(),
 ]
-SensorName = Annotated[str, matching(SENSOR_NAME, _NAME_WORDS, frozenset({"agent"})).meta()]
+SensorName = Annotated[str, matching(SENSOR_NAME, _NAME_WORDS).meta()]
 ChannelName = Annotated[str, matching(CHANNEL_NAME, _NAME_WORDS).meta()]
-Label = Annotated[
-    str, matching(f"[^{CONTROL_CHARACTERS}]{{1,200}}", "one line of 1 to 200 characters").meta()
-]
 OutputName = Annotated[str, matching(SENSOR_NAME, _NAME_WORDS).meta()]
 INTERVAL = duration("100ms", "1d", step="100ms")
 Interval = Annotated[float, INTERVAL.meta()]
@@ -43,6 +41,10 @@ Transport: TypeAlias = Literal["tcp", "udp"]
 SpoolPolicy: TypeAlias = Literal["frugal", "strict", "memory"]
 CommandName: TypeAlias = Literal["ping", "identify", "read_now", "set_interval"]
 
+
+# The name of the agent's own health, and of the driver that reads it.
+AGENT = "agent"
+_AGENT_INTERVAL_S = 60.0
 
 # What an agent that runs cannot take up.
 AT_START = (("spool",), ("collector", "transport"))
@@ -83,17 +85,15 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = field(name="timeout", default=2.0)
 
 
-class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One quantity of a sensor."""
-
-    label: Annotated[Label | None, Meta(description="Words shown to people, any language.")] = None
-
-
 class SensorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One input of this device; its key is its name."""
 
     driver: Annotated[
-        str, Meta(description="What reads it: host, gpiozero:CLASS or synthetic:SHAPE.")
+        str,
+        Meta(
+            description="What reads it: a sensor's plain name such as bme280 or ds18b20, or an adapter "
+            "and what it opens, such as iio:NAME, w1:*, gpiozero:CLASS, circuitpython:MODULE.CLASS."
+        ),
     ]
     options: Annotated[
         dict[str, Any],
@@ -111,6 +111,9 @@ class SensorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         dict[ChannelName, ChannelSettings] | None,
         Meta(description="Only these channels are kept; left out: all the sensor has."),
     ] = None
+
+
+_OWN = SensorSettings(driver=AGENT, interval_s=_AGENT_INTERVAL_S)
 
 
 class SpoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -174,9 +177,14 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     commands: CommandSettings = CommandSettings()
     logs: LogSettings = LogSettings()
 
+    @property
+    def all_sensors(self) -> dict[str, SensorSettings]:
+        """The sensors as the YAML has them, and the agent's own where it does not name that."""
+        return self.sensors if AGENT in self.sensors else {**self.sensors, AGENT: _OWN}
+
     def sensor_timing(self, name: str) -> Timing:
         """Return when a sensor is read, with the defaults where it does not say itself."""
-        sensor, defaults = self.sensors[name], self.defaults
+        sensor, defaults = self.all_sensors[name], self.defaults
         return Timing(
             defaults.interval_s if sensor.interval_s is None else sensor.interval_s,
             defaults.timeout_s if sensor.timeout_s is None else sensor.timeout_s,
@@ -196,13 +204,24 @@ def problems(
     if settings.collector.transport == "udp" and (message := cipher_problem()):
         yield ("collector", "transport"), message
     for name, sensor in settings.sensors.items():
+        if (name == AGENT) is not (sensor.driver == AGENT):
+            yield ("sensors", name, "driver"), _AGENT_ALONE
         for option, message in drivers.problems(sensor.driver, sensor.options):
             key = ("driver",) if option is None else ("options", option)
             yield ("sensors", name, *key), message
+        for channel, settings_of in (sensor.channels or {}).items():
+            for key_name, message in channel_settings.problems(settings_of):
+                yield ("sensors", name, "channels", channel, key_name), message
     for name, output in settings.commands.outputs.items():
         for option, message in outputs.problems(output.driver, output.options):
             key = ("driver",) if option is None else ("options", option)
             yield ("commands", "outputs", name, *key), message
+
+
+_AGENT_ALONE = (
+    f"the sensor `{AGENT}` is the agent's own health: `driver: {AGENT}` reads it and nothing else, "
+    "and no other sensor has that name or driver"
+)
 
 
 def default_device_name(host_name: str) -> str:

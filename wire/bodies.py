@@ -66,13 +66,17 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class ChannelDescription(msgspec.Struct, frozen=True):
-    """What is fixed about one series of a device."""
+    """What is fixed about one series of a device.
+
+    `max_interval_s`: readings that say nothing new are left out for so long at most; None: none are.
+    """
 
     name: Name
     unit: Unit = ""
     quantity: Name = ""
     decimals: Annotated[int, Meta(ge=0, le=17)] | None = None
     label: Text | None = None
+    max_interval_s: Annotated[float, Meta(gt=0, le=1e9)] | None = None
 
 
 class SensorDescription(msgspec.Struct, frozen=True):
@@ -242,9 +246,13 @@ class Ping(msgspec.Struct, frozen=True):
 
 
 class Pong(msgspec.Struct, frozen=True):
-    """PONG, either end: the answer to a PING."""
+    """PONG, either end: the answer to a PING.
+
+    `clock` is what the clocks of a device showed when it read the PING; no one else says it.
+    """
 
     token: Number = 0
+    clock: Moment | None = None
 
 
 class Bye(msgspec.Struct, frozen=True):

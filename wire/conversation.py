@@ -16,12 +16,12 @@ end the session, and so does a frame that is not whole FRAME_S after it began; e
 has stopped reading: who does not read hears nothing. Before READY nothing is said but greetings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from wire import frames
-from wire.bodies import Bye, ByeReason, Ping, Pong
+from wire.bodies import Bye, ByeReason, Moment, Ping, Pong
 from wire.errors import LocalProtocolError, PeerError
 from wire.fields import MAX_TEXT
 from wire.frames import Body, FrameReader, FrameType
@@ -54,10 +54,14 @@ Event: TypeAlias = object
 
 
 class Conversation:
-    """One end of one session; `wire.sender` and `wire.receiver` say what each end may say."""
+    """One end of one session; `wire.sender` and `wire.receiver` say what each end may say.
 
-    def __init__(self, now_s: float) -> None:
+    `clock` gives what a PONG says of this end's clocks; None: it says nothing.
+    """
+
+    def __init__(self, now_s: float, clock: Callable[[], Moment] | None = None) -> None:
         self.state = State.GREETING
+        self._clock = clock
         self._reader = FrameReader()
         self._outgoing: list[bytes] = []
         self._reading = True
@@ -151,7 +155,7 @@ class Conversation:
         if self.state is State.GREETING and isinstance(body, Ping | Pong):
             raise PeerError(f"{kind.name} before READY")
         if isinstance(body, Ping):
-            self._send(Pong(body.token))
+            self._send(self._answer(body))
         elif isinstance(body, Bye):
             if not (is_one_line(body.reason) and is_one_line(body.detail)):
                 raise PeerError("a BYE that holds control characters")
@@ -162,6 +166,10 @@ class Conversation:
                 events.append(body)
         elif (event := self._take(kind, body)) is not None:
             events.append(event)
+
+    def _answer(self, ping: Ping) -> Pong:
+        """Answer a PING: with this end's clocks, where it is more than a sign of life."""
+        return Pong(ping.token, self._clock() if self._clock and ping.token else None)
 
     def _take_batch(self, sealed: bytes) -> Event:
         raise PeerError(f"BATCH of {len(sealed)} bytes: this end takes none")

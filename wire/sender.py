@@ -14,7 +14,7 @@ batch on counts as never sent. The owner puts a GAP in its place and goes on beh
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from wire import frames
@@ -31,6 +31,7 @@ from wire.bodies import (
     Key,
     Mark,
     Marks,
+    Moment,
     OpenDatagrams,
     Reject,
     Report,
@@ -66,11 +67,19 @@ class Sender(Conversation):
     """Events it gives: `Ready`, `Marks`, `Ack`, `Reject`, `Command`, `DatagramKey`, `Report` and
     `Key` as they came, and `Closed`. One `Marks` has the marks of all frames of an answer.
 
-    With a `prover` it says HELLO with its nonce, and READY may only follow its proof.
+    With a `prover` it says HELLO with its nonce, and READY may only follow its proof. `clock` gives
+    what its PONGs say of the device's clocks.
     """
 
-    def __init__(self, device: str, agent: str, now_s: float, prover: Prover | None = None) -> None:
-        super().__init__(now_s)
+    def __init__(
+        self,
+        device: str,
+        agent: str,
+        now_s: float,
+        prover: Prover | None = None,
+        clock: Callable[[], Moment] | None = None,
+    ) -> None:
+        super().__init__(now_s, clock)
         self._device = device
         self._prover = prover
         self._has_proven = False

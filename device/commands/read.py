@@ -58,13 +58,13 @@ def _read_here(settings: "DeviceSettings", name: str | None) -> "list[ReadResult
 
     from device.answers import read_now
     from device.contact import contact_of
-    from device.sensor_set import build_sensors, close_sensors
+    from device.sensor_set import SensorFactory, close_sensors
     from service import logs
 
     logs.configure(logs.LogSettings(level="error"))  # the table says what failed
 
     async def read() -> "list[ReadResult]":
-        sensors = build_sensors(settings)
+        sensors = SensorFactory().build_all(settings)
         device = contact_of(settings, credentials(), socket.gethostname()).device
         try:
             return await read_now(device, sensors, name)

@@ -83,7 +83,7 @@ class Adapter(Protocol):
     is_event_driven: bool = False
     note: str = ""
 
-    def listen(self, emit: Emit) -> None:
+    def listen(self, emit: Emit) -> None:  # noqa: ARG002
         """Call `emit` with whatever happens between two reads, from `open` on until `close`."""
         return  # most have nothing to say then
 
@@ -118,6 +118,7 @@ class AdapterModule(Protocol):
 
 
 ADAPTERS = {
+    "agent": "device.sensors.own",
     "gpiozero": "device.sensors.gpio",
     "host": "device.sensors.host",
     "synthetic": "device.sensors.synthetic",

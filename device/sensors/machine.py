@@ -151,6 +151,18 @@ def under_voltage(place: Place) -> Source:
     return lambda: int(path.read_text())
 
 
+def throttled(place: Place) -> Source:
+    """Return 1 while a Raspberry Pi's firmware slows it down, for its supply or its heat, else 0.
+
+    Bits 1 to 3 of what the kernel's firmware driver tells: capped, throttled, soft temperature limit
+    (raspberrypi.com/documentation/computers/os.html, get_throttled).
+    """
+    path = place.root / "sys/devices/platform/soc/soc:firmware/get_throttled"
+    if not path.exists():
+        raise NotOfferedError("this machine's firmware does not say whether it is slowed down")
+    return lambda: float(bool(int(path.read_text(), 16) & 0b1110))
+
+
 def _cpu_temperature_file(classes: Path) -> Path:
     zones = _named(classes / "thermal", "thermal_zone*", "type")
     chips = _named(classes / "hwmon", "hwmon*", "name")

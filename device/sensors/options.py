@@ -126,7 +126,12 @@ def _unfit(option: Option, value: Any) -> str:
 def _range(option: Option) -> str:
     if option.accepted:
         return ""
-    what = {(str,): " bytes", (list,): " entries", (dict,): " entries"}.get(option.types, "")
+    counted: dict[tuple[type, ...], str] = {
+        (str,): " bytes",
+        (list,): " entries",
+        (dict,): " entries",
+    }
+    what = counted.get(option.types, "")
     if math.isinf(option.most):
         return "" if math.isinf(option.least) else f", {option.least:g}{what} or more"
     if math.isinf(option.least):

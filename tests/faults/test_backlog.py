@@ -86,7 +86,7 @@ async def live_reading(way: Way) -> float:
     value = float(len(way.given))
     assert way.spool.accept("count", moment().boot_ns, [Point("value", "", value, 0)])
     way.given.append(value)
-    way.link.readings_accepted()
+    way.link.departure.reading()
     wanted = facts.last_seq + 1
     await until(lambda: facts.mark >= wanted, 30)
     return time.monotonic() - began_s

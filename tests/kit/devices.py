@@ -194,7 +194,7 @@ class Pi(Mortal):
                 datagrams.accept(sensor, now_ns, points)
                 return len(points)
             self.spool.accept(sensor, now_ns, points)
-            self.link.readings_accepted()
+            self.link.departure.reading()
             return self.spool.intake.accepted - before
 
         return self._play(work())

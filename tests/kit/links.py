@@ -85,7 +85,7 @@ class Rig:
         for value in values:
             time_ns = MOMENT.boot_ns + self.spool.intake.accepted
             assert self.spool.accept("air", time_ns, [Point("temperature", "degC", value, 0)])
-        self.link.readings_accepted()
+        self.link.departure.reading()
 
     def close_batches(self, count: int, readings: int = 1) -> None:
         """Accept and close so many batches."""

@@ -115,8 +115,9 @@ def test_stop_hands_over_everything(tmp_path: Path) -> None:
         async with linked(tmp_path) as (agent, collector):
             await until(lambda: collector.readings >= 3)
             assert collector.session.heard(Hello)[0].device == "pi"
-            (sensor,) = collector.session.heard(Describe)[0].sensors
+            sensor, own = collector.session.heard(Describe)[0].sensors
             assert (sensor.name, sensor.driver) == ("count", "synthetic:counter")
+            assert (own.name, own.driver) == ("agent", "agent")
             assert await asyncio.to_thread(agent.stop) == 0
             await until(lambda: collector.session.is_over)
             assert collector.session.heard(Closed) == [Closed("stopping", by_peer=True)]

@@ -228,8 +228,8 @@ def test_check_loads_no_agent(config: Path) -> None:
     }  # fmt: skip
     assert not loaded & heavy
     allowed = {
-        "__main__", "cipher", "commands", "contact", "credentials", "errors", "outputs", "sensors",
-        "settings",
+        "__main__", "channel_settings", "cipher", "commands", "contact", "credentials", "errors",
+        "outputs", "sensors", "settings",
     }  # fmt: skip
     assert {name.split(".")[1] for name in loaded if name.startswith("device.")} <= allowed
     assert {name for name in loaded if name.startswith("wire.")} <= {"wire.readings"}
@@ -304,7 +304,9 @@ def test_running_agent_knows_no_such_sensor(agent: Program) -> None:
     """The same words and the same exit code as without an agent."""
     done = agent.command("read", "ari")
     assert (done.returncode, done.stdout) == (2, "")
-    assert one_line(done.stderr) == "telegauge-device: no sensor `ari`; there are: air, broken"
+    assert (
+        one_line(done.stderr) == "telegauge-device: no sensor `ari`; there are: air, broken, agent"
+    )
 
 
 # --- status
@@ -325,7 +327,7 @@ def test_status_of_a_running_agent(agent: Program) -> None:
     wait_until(lambda: agent.ask("status")["last_end"])
     done = agent.command("status")
     assert (done.returncode, done.stderr) == (0, "")
-    first, link, readings, spool, risk, written, empty, head, air, broken = lines_of(done)
+    first, link, readings, spool, risk, written, empty, head, air, broken, own = lines_of(done)
     assert first.startswith("pi: running for ")
     assert link.startswith("link down to 127.0.0.1:")
     assert "(no_connection: Connection refused), next try in " in link
@@ -340,6 +342,7 @@ def test_status_of_a_running_agent(agent: Program) -> None:
     assert head.split() == ["SENSOR", "INTERVAL", "READS", "FAILED", "LAST", "TOOK", "DETAIL"]
     assert (air.split()[0], air.split()[5]) == ("air", "good")
     assert "bad (read_failed)" in broken
+    assert own.split()[:3] == ["agent", "60", "s"]
 
 
 def test_status_as_json(agent: Program) -> None:
@@ -348,7 +351,7 @@ def test_status_as_json(agent: Program) -> None:
     told = json.loads(done.stdout)
     assert (told["device"], told["link"]) == ("pi", "down")
     assert told["spool"]["policy"] == "frugal"
-    assert [sensor["sensor"] for sensor in told["sensors"]] == ["air", "broken"]
+    assert [sensor["sensor"] for sensor in told["sensors"]] == ["air", "broken", "agent"]
 
 
 def spool_lines(**figures: Any) -> list[str]:

@@ -16,6 +16,7 @@ from config.addresses import Address
 from device import datagrams
 from device.cipher import cipher_problem
 from device.datagrams import MAX_WAITING_BATCHES, DatagramSender
+from device.departure import BATCH_AGE_S
 from kit.waiting import until
 from kit.wireworks import BOOT, CLOCK, EPOCH
 from wire.batches import open_body
@@ -104,7 +105,7 @@ def test_readings_leave_a_second_after_the_first() -> None:
         for number in range(3):
             rig.sender.accept("air", number * SECOND_NS, points(2))
         await until(lambda: rig.sender.sent)
-        assert loop.time() - began_s >= datagrams.BATCH_AGE_S - 0.01
+        assert loop.time() - began_s >= BATCH_AGE_S - 0.01
         rig.receive()
         assert (rig.seqs, rig.sender.readings) == ([1], 6)
         assert rig.found == {("air", "value_0", "degC"): 3, ("air", "value_1", "degC"): 3}

@@ -60,8 +60,8 @@ def test_readings_leave_before_they_have_to_go_to_the_card(tmp_path: Path) -> No
         async with linked(tmp_path) as (rig, _):
             rig.spool.plan = rig.spool.plan._replace(at_risk_s=1.0)
             rig.accept(1.0)
-            assert rig.link._closing is not None
-            assert rig.link._closing.when() <= asyncio.get_running_loop().time() + 0.5
+            assert rig.link.departure.due_s is not None
+            assert rig.link.departure.due_s <= asyncio.get_running_loop().time() + 0.5
 
     play(scenario())
 
@@ -77,7 +77,7 @@ def test_open_batch_grows_while_the_link_is_down(
         async with rigged(tmp_path, port) as rig, running(rig):
             for _ in range(3):
                 rig.accept(1.0)
-                await until(lambda: rig.link._closing is None)
+                await until(lambda: rig.link.departure.due_s is None)
             present = rig.spool.epochs.present
             assert present is not None
             assert (present.last_seq, rig.spool.held_readings) == (0, 3)

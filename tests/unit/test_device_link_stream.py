@@ -10,7 +10,7 @@ import pytest
 
 from device import link_stream
 from device.credentials import Credentials
-from device.link import BATCH_AGE_S
+from device.departure import BATCH_AGE_S
 from device.spool.tier import Tier
 from kit.links import (
     AGENT,

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from device import reader as reader_module
 from device.clock import boottime_ns
+from device.lanes import Lanes
 from device.reader import Outcome, Reader
-from device.sensors import Sample
+from device.sensors import Sample, SensorError
 from kit.adapters import Hang, ScriptedAdapter, counted
 from kit.waiting import WITHIN_S, until
 from wire.readings import Quality
@@ -19,10 +22,15 @@ SHORT_S = 0.05
 LONG_S = 60.0
 
 
+def reader_for(adapter: ScriptedAdapter) -> Reader:
+    """A reader with a lane of its own."""
+    return Reader(Lanes().of("air", ""), adapter)
+
+
 @contextmanager
 def reader_of(adapter: ScriptedAdapter) -> Iterator[Reader]:
     """A reader that is stopped in the end."""
-    reader = Reader("air", adapter)
+    reader = reader_for(adapter)
     try:
         yield reader
     finally:
@@ -34,7 +42,7 @@ def reader_of(adapter: ScriptedAdapter) -> Iterator[Reader]:
 def hung_reader() -> Iterator[tuple[Reader, Hang]]:
     """A reader whose driver hangs until released, at the latest in the end."""
     hang = Hang()
-    reader = Reader("air", ScriptedAdapter(hang))
+    reader = reader_for(ScriptedAdapter(hang))
     try:
         yield reader, hang
     finally:
@@ -86,14 +94,18 @@ def test_failed_open_is_tried_again() -> None:
     adapter = ScriptedAdapter(failing_opens=2)
 
     async def scenario() -> list[Outcome]:
+        outcomes = []
         with reader_of(adapter) as reader:
-            return [(await all_of(reader.read(LONG_S)))[0] for _ in range(3)]
+            for _ in range(3):
+                reader.hurry()
+                outcomes += await all_of(reader.read(LONG_S))
+        return outcomes
 
     first, second, third = asyncio.run(scenario())
     assert first.quality is second.quality is Quality.NOT_OPEN
     assert first.message == "OSError: no chip at 0x76"
     assert (third.quality, third.samples) == (Quality.GOOD, counted(1))
-    assert adapter.names == ["open", "open", "open", "read", "close"]
+    assert adapter.names == ["open", "close", "open", "close", "open", "read", "close"]
 
 
 class Unlikely(BaseException):
@@ -103,14 +115,15 @@ class Unlikely(BaseException):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (RuntimeError("checksum"), "RuntimeError: checksum"),
-        (TimeoutError(), "TimeoutError"),
+        (ValueError("checksum"), "ValueError: checksum"),
+        (LookupError(), "LookupError"),
+        (SensorError("nothing was heard: is it on?"), "nothing was heard: is it on?"),
         (SystemExit("no bus"), "SystemExit: no bus"),
         (Unlikely(), "Unlikely"),
     ],
 )
 def test_whatever_a_driver_raises_is_a_failed_read(error: BaseException, message: str) -> None:
-    """And the next read works."""
+    """Not tried again, as it is no fault of a bus, but the next read works."""
 
     def gives(number: int) -> list[Sample]:
         if number == 1:
@@ -153,7 +166,7 @@ def test_reads_during_a_hang_end_at_once() -> None:
                 assert read.result().quality is Quality.TIMED_OUT
                 assert "still hangs in a read begun" in read.result().message
             hang.release()
-            await until(lambda: reader._busy_since_ns is None)
+            await until(lambda: not reader.is_busy)
             (good,) = await all_of(reader.read(LONG_S))
             assert good.samples == counted(2), "only one read was under way"
 
@@ -171,7 +184,7 @@ def test_late_answer_is_nobodys() -> None:
             late = reader.read(SHORT_S)
             (outcome,) = await all_of(late)
             hang.release()
-            await until(lambda: reader._busy_since_ns is None)
+            await until(lambda: not reader.is_busy)
             assert late.result() is outcome
             assert outcome.quality is Quality.TIMED_OUT
             (next_one,) = await all_of(reader.read(LONG_S))
@@ -201,7 +214,7 @@ def test_stop_does_not_wait_for_a_hung_driver() -> None:
     """`join` says that it did not end; the thread is a daemon, and closes once it is free."""
     hang = Hang()
     adapter = ScriptedAdapter(hang)
-    reader = Reader("air", adapter)
+    reader = reader_for(adapter)
 
     async def scenario() -> None:
         await all_of(reader.read(SHORT_S))
@@ -210,7 +223,7 @@ def test_stop_does_not_wait_for_a_hung_driver() -> None:
     assert hang.begun.wait(WITHIN_S)
     reader.stop()
     assert reader.join(SHORT_S) is False
-    assert reader._thread.daemon
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "sensor-air")
     hang.release()
     assert reader.join(WITHIN_S) is True
     assert adapter.names == ["open", "read", "close"]
@@ -219,7 +232,7 @@ def test_stop_does_not_wait_for_a_hung_driver() -> None:
 def test_reader_that_never_read_just_ends() -> None:
     """No thread, no open, no close."""
     adapter = ScriptedAdapter()
-    reader = Reader("air", adapter)
+    reader = reader_for(adapter)
     reader.stop()
     assert reader.join(0)
     assert adapter.names == []
@@ -235,3 +248,118 @@ def test_failed_open_is_closed_too() -> None:
 
     asyncio.run(scenario())
     assert adapter.names == ["open", "close"]
+
+
+@pytest.mark.parametrize("error", [OSError("EIO"), RuntimeError("checksum")])
+def test_what_may_pass_is_tried_again_in_the_same_turn(error: Exception) -> None:
+    """Buses and chips fail in passing; the outcome counts the tries."""
+
+    def gives(number: int) -> list[Sample]:
+        if number < 3:
+            raise error
+        return counted(number)
+
+    async def scenario() -> None:
+        with reader_of(ScriptedAdapter(gives)) as reader:
+            (outcome,) = await all_of(reader.read(LONG_S))
+            assert (outcome.samples, outcome.retries) == (counted(3), 2)
+
+    asyncio.run(scenario())
+
+
+def test_a_turn_has_few_tries() -> None:
+    """Three, and then the read has failed."""
+
+    def gives(number: int) -> list[Sample]:
+        raise OSError(f"EIO {number}")
+
+    async def scenario() -> None:
+        with reader_of(ScriptedAdapter(gives)) as reader:
+            (outcome,) = await all_of(reader.read(LONG_S))
+            assert (outcome.message, outcome.retries) == ("OSError: EIO 3", 2)
+
+    asyncio.run(scenario())
+
+
+def test_sensor_that_fails_again_and_again_is_opened_anew() -> None:
+    """After three turns it is closed, then left alone for a while, and the outcome says how long."""
+
+    def gives(_: int) -> list[Sample]:
+        raise SensorError("no echo")
+
+    adapter = ScriptedAdapter(gives)
+
+    async def scenario() -> None:
+        with reader_of(adapter) as reader:
+            outcomes = [(await all_of(reader.read(LONG_S)))[0] for _ in range(4)]
+            assert [each.quality for each in outcomes] == [Quality.READ_FAILED] * 4
+            assert adapter.names == ["open", "read", "read", "read", "close"]
+            assert outcomes[3].message == "no echo; next try in 1 s"
+            reader.hurry()
+            await all_of(reader.read(LONG_S))
+            assert adapter.names[5:] == ["open", "read"]
+
+    asyncio.run(scenario())
+
+
+def test_hung_driver_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it has hung for long another adapter is read, and the first is closed, late as it is."""
+    monkeypatch.setattr(reader_module, "HUNG_S", 0.0)
+    hang = Hang()
+    hung, fresh = ScriptedAdapter(hang), ScriptedAdapter()
+    reader = Reader(Lanes().of("air", ""), hung, lambda: fresh)
+
+    async def scenario() -> None:
+        await all_of(reader.read(SHORT_S))
+        while not (outcome := (await all_of(reader.read(SHORT_S)))[0]).samples:
+            await asyncio.sleep(0)
+        assert (outcome.samples, reader.adapter, reader.abandoned) == (counted(1), fresh, 1)
+        assert reader.lane.abandoned == 1
+
+    with capture_logs() as entries:
+        asyncio.run(scenario())
+    assert [entry["event"] for entry in entries] == ["driver_abandoned"]
+    assert "close" in hung.names
+    hang.release()
+    reader.stop()
+    assert reader.join(WITHIN_S)
+    assert fresh.names == ["open", "read", "close"]
+
+
+def test_sensors_of_one_lane_take_turns() -> None:
+    """All their calls come from one thread; the second waits for the first, and is read."""
+    lanes = Lanes()
+    adapters = [ScriptedAdapter(), ScriptedAdapter()]
+    readers = [Reader(lanes.of("air", "i2c-1"), adapter) for adapter in adapters]
+
+    async def scenario() -> None:
+        outcomes = await all_of(*(reader.read(LONG_S) for reader in readers))
+        assert [each.samples for each in outcomes] == [counted(1)] * 2
+
+    asyncio.run(scenario())
+    for reader in readers:
+        reader.stop()
+    assert all(reader.join(WITHIN_S) for reader in readers)
+    assert len({thread for adapter in adapters for _, thread in adapter.calls}) == 1
+
+
+def test_lane_that_hangs_is_named_to_those_who_wait() -> None:
+    """A chip behind one that hangs says which bus it waits for; it is not read when nobody waits."""
+    lanes, hang = Lanes(), Hang()
+    waiting = ScriptedAdapter()
+    readers = [
+        Reader(lanes.of("air", "i2c-1"), ScriptedAdapter(hang)),
+        Reader(lanes.of("soil", "i2c-1"), waiting),
+    ]
+
+    async def scenario() -> None:
+        _, late = await all_of(*(reader.read(SHORT_S) for reader in readers))
+        assert late.quality is Quality.TIMED_OUT
+        assert late.message.endswith("i2c-1 is busy with another of its sensors")
+        hang.release()
+        await until(lambda: not readers[1].is_busy)
+        assert waiting.names == []
+
+    asyncio.run(scenario())
+    for reader in readers:
+        reader.stop()

@@ -16,7 +16,7 @@ from device import deeds, remote
 from device.remote import MAX_WAITING, Remote
 from device.sampler import Sampler
 from device.sensor import Sensor
-from device.sensors import Channel, Sample
+from device.sensors import Channel, Sample, SensorError
 from device.settings import CommandName, CommandSettings, OutputSettings
 from kit.adapters import Hang, ScriptedAdapter, sensor_of
 from kit.waiting import WITHIN_S, until
@@ -326,7 +326,7 @@ def test_any_words_of_a_driver_fit_the_wire(words: str, value: float) -> None:
 
     def gives(number: int) -> list[Sample]:
         if number == 1:
-            raise OSError(words)
+            raise SensorError(words)
         return [Sample("value", value, "")]
 
     async def scenario() -> None:

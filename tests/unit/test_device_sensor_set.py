@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from device import sensor_set
 from device.sampler import Sampler
 from device.sensor import Sensor
-from device.sensor_set import SensorChange, build_sensors, close_sensors
+from device.sensor_set import SensorChange, SensorFactory, close_sensors
 from device.settings import DeviceSettings
 from kit.adapters import Hang, ScriptedAdapter
 from kit.waiting import WITHIN_S, until
@@ -31,7 +31,10 @@ class Rig:
     def __init__(self, settings: DeviceSettings) -> None:
         self.settings = settings
         self.accepted: list[str] = []
-        self.sampler = Sampler(build_sensors(settings), lambda: True, self._accept, lambda: None)
+        self.factory = SensorFactory()
+        self.sampler = Sampler(
+            self.factory.build_all(settings), lambda: True, self._accept, lambda: None
+        )
 
     @property
     def sensors(self) -> dict[str, Sensor]:
@@ -40,7 +43,7 @@ class Rig:
 
     async def change(self, now: DeviceSettings) -> SensorChange:
         """Take up other settings, as a reload does."""
-        change = SensorChange(self.sampler, self.settings, now)
+        change = SensorChange(self.factory, self.sampler, self.settings, now)
         self.settings = now
         await change.close_gone()
         change.finish()
@@ -87,7 +90,7 @@ def test_sensor_with_the_same_adapter_does_not_notice() -> None:
         assert rig.sensors["door"] is door
         assert door.description().label == "Door"
         assert rig.sensors["air"] is not air
-        assert not air.reader._thread.is_alive()
+        assert air.reader.join(0)
         await until(lambda: rig.count("new") and door.reads >= reads + 2)
         assert rig.sensors["air"].reads <= rig.count("air")
 

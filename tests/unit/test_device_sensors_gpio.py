@@ -9,7 +9,7 @@ import gpiozero
 import pytest
 from gpiozero.pins.mock import MockFactory, MockSPIDevice
 
-from device.sensors import SensorError, make, problems
+from device.sensors import Sample, SensorError, make, problems
 
 PINS = {"clock_pin": 11, "mosi_pin": 10, "miso_pin": 9, "select_pin": 8}
 
@@ -64,7 +64,7 @@ def test_button_follows_its_pin(pins):
     sensor = opened("Button", pin=4)
     assert value(sensor) == 0
     pins.pin(4).drive_low()
-    assert sensor.read() == [("pressed", 1.0, "")]
+    assert sensor.read() == [Sample("pressed", 1.0, "")]
     pins.pin(4).drive_high()
     assert value(sensor) == 0
     sensor.close()
@@ -73,7 +73,7 @@ def test_button_follows_its_pin(pins):
 def test_digital_input_follows_its_pin(pins):
     """Pulled down by default: high is 1; a pin may have gpiozero's names."""
     sensor = opened("DigitalInputDevice", pin="GPIO17", bounce_time=0.01)
-    assert sensor.read() == [("value", 0.0, "")]
+    assert sensor.read() == [Sample("value", 0.0, "")]
     pins.pin(17).drive_high()
     assert value(sensor) == 1
     sensor.close()
@@ -84,7 +84,7 @@ def test_motion_sensor_waits_for_its_first_look(pins):
     sensor = make("gpiozero:MotionSensor", {"pin": 4, "pull_up": None, "active_state": True})
     pins.pin(4).drive_high()
     sensor.open()
-    assert sensor.read() == [("motion", 1.0, "")]
+    assert sensor.read() == [Sample("motion", 1.0, "")]
     sensor.close()
 
 
@@ -106,7 +106,7 @@ def test_cpu_temperature(pins, tmp_path):
     file = tmp_path / "temp"
     file.write_text("48312\n")
     sensor = opened("CPUTemperature", sensor_file=str(file))
-    assert sensor.read() == [("temperature", 48.3, "degC")]
+    assert sensor.read() == [Sample("temperature", 48.3, "degC")]
     file.unlink()
     with pytest.raises(FileNotFoundError):
         sensor.read()
@@ -225,7 +225,10 @@ sensor.close()
 def test_trying_it_without_a_pi():
     """GPIOZERO_PIN_FACTORY=mock is all it takes."""
     done = run(READ, GPIOZERO_PIN_FACTORY="mock")
-    assert done.stdout == "[Sample(channel='pressed', value=0.0, unit='')]\n"
+    assert (
+        done.stdout
+        == "[Sample(channel='pressed', value=0.0, unit='', quality=<Quality.GOOD: 0>)]\n"
+    )
     assert done.stderr == ""
 
 

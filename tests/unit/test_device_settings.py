@@ -98,7 +98,10 @@ def test_everything_can_be_said(read):
         ("collector: {address: 192.168.1:8888}\n", ":4:22: collector.address: `192.168.1:8888` is"),
         ("collector: {address: 'my hub'}\n", "Accepted: host:port, such as"),
         ("collector: {address: 127.0.0.1:0}\n", "port 0 does not exist"),
-        ("  agent: {driver: host}\n", ":4:3: sensors.agent: `agent` is reserved"),
+        (
+            "  agent: {driver: host}\n",
+            ":4:11: sensors.agent.driver: the sensor `agent` is the agent's own health",
+        ),
         ("  Soil: {driver: host}\n", ":4:3: sensors.Soil: `Soil` is not accepted"),
         ("  soil: {driver: hosst}\n", ":4:10: sensors.soil.driver: unknown driver `hosst`"),
         ("  soil: {options: {a: 1}}\n", ":4:3: sensors.soil.driver: this key is missing"),

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 
 from device.link import Link
 from device.sampler import Sampler
@@ -48,8 +47,9 @@ def asker(facts: Callable[[], Facts]) -> Callable[[], Facts]:
     loop = asyncio.get_running_loop()
 
     def ask() -> Facts:
-        answer: Future[Facts] = Future()
-        loop.call_soon_threadsafe(lambda: answer.set_result(facts()))
-        return answer.result(_WITHIN_S)
+        return asyncio.run_coroutine_threadsafe(gathered(), loop).result(_WITHIN_S)
+
+    async def gathered() -> Facts:
+        return facts()
 
     return ask

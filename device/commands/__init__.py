@@ -5,13 +5,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from device import PROGRAM
 from service import folders
 
 if TYPE_CHECKING:
     from device.credentials import Credentials
     from device.settings import DeviceSettings
-
-PROGRAM = "telegauge-device"
 
 
 def config_file(options: argparse.Namespace) -> Path:

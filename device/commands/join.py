@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device.commands import PROGRAM, runtime_folder, yaml_of
+from device import PROGRAM
+from device.commands import runtime_folder, yaml_of
 from service import control, folders
 from service.cli import UsageError
 

@@ -4,7 +4,8 @@ import argparse
 from contextlib import ExitStack
 from functools import partial
 
-from device.commands import PROGRAM, runtime_folder, settings_of
+from device import PROGRAM
+from device.commands import runtime_folder, settings_of
 
 HELP = "read the sensors and send their readings, until stopped"
 

@@ -121,6 +121,7 @@ ADAPTERS = {
     "agent": "device.sensors.own",
     "gpiozero": "device.sensors.gpio",
     "host": "device.sensors.host",
+    "pulses": "device.sensors.pulses",
     "synthetic": "device.sensors.synthetic",
 }
 

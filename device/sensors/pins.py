@@ -25,6 +25,7 @@ _DOCUMENTED = {
     "pin": Option("pin", _PIN, is_required=True),
     "active_state": Option("active_state", (bool,), may_be_null=True),
     "bounce_time": Option("bounce_time", (float,), least=0, of="seconds", may_be_null=True),
+    **{name: Option(name, _PIN, is_required=True) for name in ("a", "b", "echo", "trigger")},
     "queue_len": Option("queue_len", (int,), least=1),
     "channel": Option("channel", (int,), 0, 7),
     "port": Option("port", (int,)),

@@ -16,6 +16,7 @@ EVERY = [
     ("gpiozero:DigitalInputDevice", {"pin": 5}),
     ("gpiozero:MCP3008", {"channel": 1}),
     ("gpiozero:MotionSensor", {"pin": 6}),
+    ("pulses", {"pin": 7, "bounce_time": 0.01}),
     ("synthetic:sine", {}),
     ("synthetic:sine", {"channels": 1000, "unit": "degC"}),
     ("synthetic:step", {"ledger": "/dev/null"}),
@@ -100,9 +101,7 @@ def test_close_comes_at_any_time(adapter):
 
 def test_unknown_driver_is_answered_with_the_nearest():
     """As a problem, and as an error where nobody asked for problems."""
-    message = (
-        "unknown driver `gpiozer`. Did you mean `gpiozero`? Accepted: agent, gpiozero, host, synthetic"
-    )
+    message = f"unknown driver `gpiozer`. Did you mean `gpiozero`? Accepted: {', '.join(ADAPTERS)}"
     assert problems("gpiozer:Button", {}) == [(None, message)]
     with pytest.raises(SensorError) as error:
         make("gpiozer:Button", {})

@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import gpiozero
 import pytest
 from gpiozero.pins.mock import MockFactory, MockSPIDevice
 
-from device.sensors import Sample, SensorError, make, problems
+from device.clock import boottime_ns
+from device.sensors import Sample, SensorError, gpio, make, problems
+from kit.waiting import wait_until
 
 PINS = {"clock_pin": 11, "mosi_pin": 10, "miso_pin": 9, "select_pin": 8}
 
@@ -262,10 +265,10 @@ def test_missing_gpiozero_says_how_to_get_it(monkeypatch):
 def test_unknown_class_is_answered_with_the_nearest():
     """Did you mean, and all that can be read."""
     [problem] = problems("gpiozero:Buton", {"pin": 4})
+    accepted = ", ".join(gpio._CLASSES)
     assert problem == (
         None,
-        "no class `Buton` to be read. Did you mean `Button`? "
-        "Accepted: Button, CPUTemperature, DigitalInputDevice, MCP3008, MotionSensor",
+        f"no class `Buton` to be read. Did you mean `Button`? Accepted: {accepted}",
     )
 
 
@@ -317,3 +320,104 @@ def test_documented_arguments_are_options(no_pins, class_name, options):
 def test_wrong_options_are_found(class_name, options, at_fault):
     """Against the signature of the gpiozero that is installed; `partial` would invent zeros."""
     assert [problem.option for problem in problems(f"gpiozero:{class_name}", options)] == [at_fault]
+
+
+def heard(sensor):
+    """What a sensor says between reads, as (channel, value), from its opening on."""
+    said = []
+    sensor.listen(lambda time_ns, samples: said.extend((time_ns, each) for each in samples))
+    return said
+
+
+def test_edge_is_told_when_it_happens(pins):
+    """With the time of the edge, not of the next read."""
+    sensor = make("gpiozero:Button", {"pin": 4})
+    said = heard(sensor)
+    sensor.open()
+    before_ns = boottime_ns()
+    pins.pin(4).drive_low()
+    pins.pin(4).drive_high()
+    after_ns = boottime_ns()
+    assert [(each.channel, each.value) for _, each in said] == [("pressed", 1), ("pressed", 0)]
+    assert all(before_ns - 1_000_000 <= time_ns <= after_ns for time_ns, _ in said)
+    sensor.close()
+    assert len(said) == 2
+
+
+def test_last_state_of_a_bouncing_contact_is_told(pins):
+    """Bouncing is swallowed; where it ends in another state that is told too."""
+    sensor = make("gpiozero:Button", {"pin": 4, "bounce_time": 0.02})
+    said = heard(sensor)
+    sensor.open()
+    for _ in range(5):
+        pins.pin(4).drive_low()
+        pins.pin(4).drive_high()
+    wait_until(lambda: len(said) == 2)
+    assert [each.value for _, each in said] == [1, 0]
+    sensor.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "active"), [({}, True), ({"pull_up": None, "active_state": False}, False)]
+)
+def test_edges_know_what_is_active(pins, options, active):
+    """A floating pin is active where the YAML says so."""
+    sensor = make("gpiozero:DigitalInputDevice", {"pin": 4, **options})
+    said = heard(sensor)
+    pins.pin(4).drive_low()
+    sensor.open()
+    pins.pin(4).drive_high()
+    assert [bool(each.value) for _, each in said] == [active]
+    assert bool(value(sensor)) is active
+    sensor.close()
+
+
+def test_motion_is_told_at_its_edge(pins):
+    """Not when its queue has looked at the pin, a tenth of a second later."""
+    sensor = make("gpiozero:MotionSensor", {"pin": 4})
+    said = heard(sensor)
+    sensor.open()
+    pins.pin(4).drive_high()
+    assert [(each.channel, each.value) for _, each in said] == [("motion", 1)]
+    sensor.close()
+
+
+def test_turned_encoder_is_told(pins):
+    """Each step as the class itself counts it."""
+    sensor = make("gpiozero:RotaryEncoder", {"a": 5, "b": 6})
+    said = heard(sensor)
+    sensor.open()
+    for pin, drive in ((5, "low"), (6, "low"), (5, "high"), (6, "high")):
+        getattr(pins.pin(pin), f"drive_{drive}")()
+    assert [each.channel for _, each in said] == ["steps"]
+    assert abs(value(sensor)) == 1
+    sensor.close()
+
+
+def test_every_input_of_gpiozero_can_be_read():
+    """Whatever class a later version adds is to be thought of here."""
+    bases = (gpiozero.InputDevice, gpiozero.AnalogInputDevice, gpiozero.InternalDevice)
+    abstract = {
+        "AnalogInputDevice", "InternalDevice", "MCP3xxx", "PolledInternalDevice",
+        "SmoothedInputDevice",
+    }  # fmt: skip
+    public = {
+        name
+        for name, each in vars(gpiozero).items()
+        if isinstance(each, type) and issubclass(each, bases) and "xx" not in name
+    }
+    assert public - abstract | {"RotaryEncoder"} == set(gpio._CLASSES)
+
+
+@pytest.mark.filterwarnings("ignore::gpiozero.exc.DistanceSensorNoEcho")
+def test_distance_without_an_echo_is_no_zero(pins):
+    """The read waits for a measurement that never comes: a timeout for who asked, never 0."""
+    sensor = make("gpiozero:DistanceSensor", {"echo": 5, "trigger": 6})
+    sensor.open()
+    gave = []
+    thread = threading.Thread(target=lambda: gave.append(sensor.read()), daemon=True)
+    thread.start()
+    thread.join(0.5)
+    assert thread.is_alive()
+    assert gave == []
+    sensor.close()

@@ -125,5 +125,5 @@ def _row(sensor: "SensorStatus") -> tuple[str, ...]:
         str(sensor.failures),
         in_words(sensor.quality, sensor.reason),
         "-" if sensor.took_s is None else f"{sensor.took_s * 1000:.1f} ms",
-        sensor.detail,
+        sensor.detail or sensor.note,
     )

@@ -28,7 +28,6 @@ from collector.times import END_OF_TIME_NS, told, zone_of
 from config import shipped
 from config.quantities import parse_duration
 from service import control
-from wire.readings import Reading
 
 BIN = Path(sys.executable).parent
 LOOK_EVERY_S = 0.25
@@ -106,7 +105,7 @@ def running(folder: Path) -> Iterator[Path]:
             program.stop()
 
 
-def follow(file: Path, for_s: float | None) -> Iterator[list[Reading]]:
+def follow(file: Path, for_s: float | None) -> Iterator[list[query.DatedReading]]:
     """Give what was stored since the last time, several times a second, until the time is over."""
     reader, row_id = Reader(file), 0
     until_s = time.monotonic() + for_s if for_s is not None else float("inf")
@@ -129,7 +128,7 @@ def show_lines(file: Path, for_s: float | None, zone: tzinfo) -> None:
 
 def show_table(file: Path, for_s: float | None, zone: tzinfo, console: Console) -> None:
     """Show the last reading of each series in a table that lives."""
-    last: dict[str, Reading] = {}
+    last: dict[str, query.DatedReading] = {}
     counts: dict[str, int] = {}
     with Live(console=console, auto_refresh=False) as live:
         for readings in follow(file, for_s):
@@ -140,7 +139,10 @@ def show_table(file: Path, for_s: float | None, zone: tzinfo, console: Console) 
 
 
 def table(
-    last: dict[str, Reading], counts: dict[str, int], decimals: dict[str, int | None], zone: tzinfo
+    last: dict[str, query.DatedReading],
+    counts: dict[str, int],
+    decimals: dict[str, int | None],
+    zone: tzinfo,
 ) -> Table:
     """Draw the table."""
     drawn = Table(title="readings as they are stored   (Ctrl-C ends)", title_justify="left")
@@ -155,7 +157,7 @@ def table(
             printing.shown(reading.value, decimals.get(name)),
             reading.unit,
             printing.quality_told(reading.quality),
-            told(reading.time_ns, zone)[11:23],
+            "unknown" if reading.time_ns is None else told(reading.time_ns, zone)[11:23],
             str(counts[name]),
         )
     return drawn

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Install the project without extras, run it against a real collector, and look."""
     with tempfile.TemporaryDirectory(prefix="telegauge-bench-") as name:
         folder = Path(name)
-        lean = _lean_environment(folder)
+        lean = lean_environment(folder)
         return [
             _round(folder / str(number), lean, options.seconds) for number in range(options.rounds)
         ]
@@ -56,7 +56,8 @@ def lines(figures: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _lean_environment(folder: Path) -> Path:
+def lean_environment(folder: Path) -> Path:
+    """Install the project without extras into a new environment; return where its programs are."""
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"
     subprocess.run(

@@ -31,6 +31,10 @@ class Measured:
             fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
+    def threads(self) -> int:
+        """Return how many threads it has."""
+        return len(list((self._proc / "task").iterdir()))
+
     def rss_mb(self, which: str = "VmRSS") -> float:
         """Return resident memory in MB (10^6); `VmHWM` is the peak."""
         for line in (self._proc / "status").read_text().splitlines():

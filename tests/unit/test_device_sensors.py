@@ -1,12 +1,15 @@
 """The registry, and what every adapter must do."""
 
 import math
+import subprocess
+import sys
 
 import gpiozero
 import pytest
 from gpiozero.pins.mock import MockFactory, MockSPIDevice
 
 from device.sensors import ADAPTERS, SensorError, make, problems
+from kit.programs import ROOT
 
 EVERY = [
     ("host", {}),
@@ -112,3 +115,28 @@ def test_make_refuses_what_problems_finds():
     """All of it, in one error."""
     with pytest.raises(SensorError, match=r"`period` must be .*; .* no option `amplitud`"):
         make("synthetic:sine", {"period": 0, "amplitud": 1})
+
+
+@pytest.mark.parametrize("driver", ["host", "synthetic:sine"])
+def test_nobody_pays_for_drivers_that_are_not_used(driver):
+    """An agent's YAML that names one driver imports no other, nor any library of theirs."""
+    script = (
+        "import sys; from device.sensors import make, problems\n"
+        f"assert problems({driver!r}, {{}}) == []\n"
+        f"adapter = make({driver!r}, {{}}); adapter.open(); adapter.read(); adapter.close()\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+    own = ADAPTERS[driver.partition(":")[0]]
+    assert own in loaded
+    assert not loaded & (set(ADAPTERS.values()) - {own})
+    libraries = {"adafruit_blinka", "board", "busio", "gpiozero", "lgpio", "serial", "subprocess"}
+    assert not loaded & libraries

@@ -121,8 +121,11 @@ ADAPTERS = {
     "agent": "device.sensors.own",
     "gpiozero": "device.sensors.gpio",
     "host": "device.sensors.host",
+    "hwmon": "device.sensors.hwmon",
+    "iio": "device.sensors.iio",
     "pulses": "device.sensors.pulses",
     "synthetic": "device.sensors.synthetic",
+    "w1": "device.sensors.w1",
 }
 
 

@@ -11,6 +11,7 @@ from gpiozero.pins.mock import MockFactory, MockSPIDevice
 from device.sensors import ADAPTERS, SensorError, make, problems
 from kit.programs import ROOT
 
+PI = {"root": str(ROOT / "tests/trees/pi")}
 EVERY = [
     ("host", {}),
     ("host", {"interface": "none0", "disk": "/none"}),
@@ -19,6 +20,10 @@ EVERY = [
     ("gpiozero:DigitalInputDevice", {"pin": 5}),
     ("gpiozero:MCP3008", {"channel": 1}),
     ("gpiozero:MotionSensor", {"pin": 6}),
+    ("iio:ads1015", PI),
+    ("hwmon:sht3x", PI),
+    ("w1:*", PI),
+    ("w1:28-0316a2795aff", PI),
     ("pulses", {"pin": 7, "bounce_time": 0.01}),
     ("synthetic:sine", {}),
     ("synthetic:sine", {"channels": 1000, "unit": "degC"}),

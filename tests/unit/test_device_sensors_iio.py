@@ -1,0 +1,174 @@
+"""device.sensors.iio: the kernel's files of a recorded Pi, in our names and units."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from device.sensors import SensorError, make, problems
+from device.sensors.iio import Iio
+from kit.programs import ROOT
+
+PI = ROOT / "tests/trees/pi"
+
+
+def opened(name: str, root: Path = PI, **options: object) -> Iio:
+    """An open device of a tree."""
+    sensor = make(f"iio:{name}", {"root": str(root), **options})
+    assert isinstance(sensor, Iio)
+    sensor.open()
+    return sensor
+
+
+def read(name: str, **options: object) -> dict[str, tuple[float, str]]:
+    """Value and unit by channel."""
+    sensor = opened(name, **options)
+    try:
+        return {each.channel: (each.value, each.unit) for each in sensor.read()}
+    finally:
+        sensor.close()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the tree that may be changed."""
+    shutil.copytree(PI, tmp_path / "pi", symlinks=True)
+    return tmp_path / "pi"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "gives"),
+    [
+        (
+            "bme280",
+            {"address": 0x76},
+            {
+                "temperature": (21.53, "degC"),
+                "pressure": (1006.533, "hPa"),
+                "humidity": (45.12, "%"),
+            },
+        ),
+        ("dht11@4", {}, {"temperature": (23.0, "degC"), "humidity": (38.0, "%")}),
+        ("bh1750", {}, {"illuminance": (510.0, "lx")}),
+        (
+            "scd4x",
+            {},
+            {"co2": (612.0, "ppm"), "temperature": (24.428, "degC"), "humidity": (45.78, "%")},
+        ),
+        (
+            "sps30",
+            {},
+            {
+                "pm1": (3.2, "ug/m3"),
+                "pm25": (5.4, "ug/m3"),
+                "pm4": (6.1, "ug/m3"),
+                "pm10": (7.0, "ug/m3"),
+            },
+        ),
+        (
+            "mpu6050",
+            {},
+            {
+                "acceleration_x": (0.00957, "m/s2"),
+                "acceleration_y": (-0.01914, "m/s2"),
+                "acceleration_z": (9.79763, "m/s2"),
+                "angular_velocity_x": (0.010647, "rad/s"),
+                "angular_velocity_y": (0.0, "rad/s"),
+                "angular_velocity_z": (-0.010647, "rad/s"),
+                "temperature": (33.0, "degC"),
+            },
+        ),
+    ],
+)
+def test_chip_in_our_names_and_units(
+    name: str, options: dict[str, object], gives: dict[str, tuple[float, str]]
+) -> None:
+    """Every channel that the chip has, converted by the kernel's ABI, and nothing that is no reading."""
+    found = read(name, **options)
+    assert {key: unit for key, (_, unit) in found.items()} == {
+        key: unit for key, (_, unit) in gives.items()
+    }
+    for key, (value, _) in gives.items():
+        assert found[key][0] == pytest.approx(value, abs=10**-3 if "x" not in key else 10**-5), key
+
+
+def test_inputs_of_a_converter() -> None:
+    """In order of their numbers; the difference of two is a channel of its own."""
+    found = read("ads1015")
+    assert list(found) == [
+        "voltage_0",
+        "voltage_1",
+        "voltage_2",
+        "voltage_3",
+        "voltage_10",
+        "voltage_0_1",
+    ]
+    assert found["voltage_2"] == (2.004, "V")
+    assert found["voltage_0_1"] == (-0.024, "V")
+
+
+def test_scale_that_a_type_shares() -> None:
+    """And an offset comes before the scale: (raw + offset) * scale."""
+    found = read("mpu6050")
+    assert found["temperature"][0] == pytest.approx((-1200 + 12420) * 2.941176 / 1000, abs=1e-3)
+
+
+def test_two_of_a_name_are_told_apart_by_their_address() -> None:
+    """An error names both, and the option."""
+    with pytest.raises(SensorError) as error:
+        opened("bme280")
+    assert str(error.value) == (
+        "2 devices are named `bme280`: bme280 at 0x76, bme280 at 0x77. `address` tells them apart"
+    )
+    assert read("bme280", address=0x77)["temperature"] == (-5.25, "degC")
+
+
+def test_name_may_be_a_glob() -> None:
+    """The kernel puts a device tree's address behind some names."""
+    assert read("dht11*")["temperature"] == (23.0, "degC")
+
+
+def test_device_that_is_not_there() -> None:
+    """What there is, and what loads a driver."""
+    with pytest.raises(
+        SensorError, match=r"no device `bmp180`; there are: ads1015 at 0x48, bh1750.*dtoverlay="
+    ):
+        opened("bmp180")
+
+
+def test_values_follow_the_files(tree: Path) -> None:
+    """Files stay open, and are read anew each time."""
+    sensor = opened("bh1750", tree)
+    file = next((tree / "sys/bus/iio/devices").glob("iio:device3")) / "in_illuminance_raw"
+    for raw, lux in ((0, 0.0), (54612, 45509.98)):
+        file.write_text(f"{raw}\n")
+        assert sensor.read()[0].value == pytest.approx(lux, abs=0.01)
+    sensor.close()
+
+
+def test_one_channel_that_fails_is_none(tree: Path) -> None:
+    """The others go on; only where all fail the read does."""
+    sensor = opened("bme280", tree, address=0x76)
+    folder = tree / "sys/bus/iio/devices/iio:device0"
+    (folder / "in_pressure_input").write_text("\n")
+    values = {each.channel: each.value for each in sensor.read()}
+    assert values["temperature"] == 21.53
+    assert values["pressure"] != values["pressure"]
+    for name in ("in_temp_input", "in_humidityrelative_input"):
+        (folder / name).write_text("I/O\n")
+    with pytest.raises(OSError, match="could not convert"):
+        sensor.read()
+    sensor.close()
+
+
+def test_read_before_open() -> None:
+    """An error, not a crash."""
+    with pytest.raises(SensorError, match="not open"):
+        make("iio:bh1750", {"root": str(PI)}).read()
+
+
+@pytest.mark.parametrize("driver", ["iio", "iio:", "iio:../x"])
+def test_it_needs_a_name(driver: str) -> None:
+    """As its driver gives it."""
+    [problem] = problems(driver, {})
+    assert "write `iio:NAME`" in problem.message

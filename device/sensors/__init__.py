@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from config.problems import shown
+from device.sensors.aliases import ALIASES
 from device.sensors.options import OptionProblem, choices
 from wire.readings import Quality
 
@@ -113,7 +114,8 @@ class AdapterModule(Protocol):
     def make(self, argument: str | None, options: Mapping[str, Any]) -> Adapter:
         """Build the adapter, of an argument and options that `problems` found nothing wrong with.
 
-        `argument` is what stands behind the colon of `driver:`, None where there is no colon.
+        `argument` is what stands behind the colon of `driver:`, None where there is no colon; of a
+        plain name (see `aliases`) it is that.
         """
 
 
@@ -131,10 +133,14 @@ ADAPTERS = {
 
 def problems(driver: str, options: Mapping[str, Any]) -> list[OptionProblem]:
     """Say what is wrong with a driver and its options, without touching hardware."""
-    name, argument = _split(driver)
-    if name not in ADAPTERS:
-        return [OptionProblem(None, _unknown(name))]
-    return _module(name).problems(argument, options)
+    name, colon, _ = driver.partition(":")
+    if name in ALIASES and colon:
+        return [OptionProblem(None, f"write `{name}` alone, and the rest under `options`")]
+    if name not in ADAPTERS and name not in ALIASES:
+        unknown = f"unknown driver `{shown(name)}`.{choices(name, [*ADAPTERS, *ALIASES])}"
+        return [OptionProblem(None, unknown)]
+    module, argument = _module(driver)
+    return module.problems(argument, options)
 
 
 def make(driver: str, options: Mapping[str, Any]) -> Adapter:
@@ -145,19 +151,15 @@ def make(driver: str, options: Mapping[str, Any]) -> Adapter:
     """
     if found := problems(driver, options):
         raise SensorError("; ".join(problem.message for problem in found))
-    name, argument = _split(driver)
-    return _module(name).make(argument, options)
+    module, argument = _module(driver)
+    return module.make(argument, options)
 
 
-def _split(driver: str) -> tuple[str, str | None]:
+def _module(driver: str) -> tuple[AdapterModule, str | None]:
+    """Return the module of a driver, and what it is to be told: what stands behind the colon."""
     name, colon, argument = driver.partition(":")
-    return name, argument if colon else None
-
-
-def _module(name: str) -> AdapterModule:
-    module: AdapterModule = importlib.import_module(ADAPTERS[name])
-    return module
-
-
-def _unknown(name: str) -> str:
-    return f"unknown driver `{shown(name)}`.{choices(name, ADAPTERS)}"
+    if name in ALIASES:
+        module: AdapterModule = importlib.import_module("device.sensors.named")
+        return module, name
+    module = importlib.import_module(ADAPTERS[name])
+    return module, argument if colon else None

@@ -64,13 +64,21 @@ class Hwmon(KernelSensor):
             if parts[3] == "average" and (folder / f"{parts[1]}{parts[2]}_input").exists():
                 continue
             is_alone = sum(each[1] == parts[1] for each in inputs) <= 1
-            yield _place(folder, parts, is_alone)
+            yield _place(folder, parts, is_alone, _is_shared(folder, parts, files))
 
 
-def _place(folder: Path, parts: re.Match[str], is_alone: bool) -> Place:
+def _is_shared(folder: Path, parts: re.Match[str], files: list[re.Match[str]]) -> bool:
+    """Say whether another type has the same label: `CH1` may be a voltage and a current."""
+    label = _labelled(folder, parts)
+    return any(each[1] != parts[1] and _labelled(folder, each) == label for each in files)
+
+
+def _place(folder: Path, parts: re.Match[str], is_alone: bool, is_shared: bool) -> Place:
     kind, index, form = parts.groups()
     its = _KINDS[kind]
-    name = _labelled(folder / f"{kind}{index}_label")
+    name = _labelled(folder, parts)
+    if name and is_shared:
+        name = f"{name}_{its.quantity}"
     name = name or (its.quantity if is_alone else f"{its.quantity}_{index}")
     if form.endswith("alarm"):
         return Place(Channel(f"{name}_{form}", "", "problem", 0), folder / parts[0])
@@ -80,8 +88,9 @@ def _place(folder: Path, parts: re.Match[str], is_alone: bool) -> Place:
     return Place(where, folder / parts[0], its.factor, 0.0, fault if fault.exists() else None)
 
 
-def _labelled(file: Path) -> str:
+def _labelled(folder: Path, parts: re.Match[str]) -> str:
     """Return the name that a label makes; empty where there is none, or none can be made of it."""
+    file = folder / f"{parts[1]}{parts[2]}_label"
     try:
         name = _OTHERS.sub("_", file.read_text().strip().lower()).strip("_")
     except (OSError, UnicodeDecodeError):

@@ -7,6 +7,7 @@ Names and units of the files: Documentation/ABI/testing/sysfs-bus-iio. A file `_
 unit as it is, of a file `_raw` (raw + offset) * scale is.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from device.sensors import Channel, OptionProblem, sysfs
 from device.sensors.quantities import channel
-from device.sensors.sysfs import KernelSensor, Place, said
+from device.sensors.sysfs import KernelSensor, Place, names_of, said
 
 _FILE = re.compile(r"in_([a-z]+)([0-9]*)(?:-([a-z]+)([0-9]+))?(?:_([a-z0-9_]+?))?_(input|raw)")
 
@@ -27,7 +28,12 @@ class _Kind(NamedTuple):
 
 
 _MILLI = 1e-3
+# In the order in which people read them.
 _KINDS = {
+    "temp": _Kind("temperature", _MILLI),
+    "pressure": _Kind("pressure", 10),  # kPa
+    "humidityrelative": _Kind("humidity", _MILLI),
+    "illuminance": _Kind("illuminance"),
     "accel": _Kind("acceleration"),
     "anglvel": _Kind("angular_velocity"),
     "capacitance": _Kind("capacitance", 1e-9),  # nF
@@ -35,15 +41,11 @@ _KINDS = {
     "current": _Kind("current", _MILLI),
     "distance": _Kind("distance"),
     "energy": _Kind("energy", 1 / 3600),  # J
-    "humidityrelative": _Kind("humidity", _MILLI),
-    "illuminance": _Kind("illuminance"),
     "intensity": _Kind("light"),
     "magn": _Kind("magnetic_field", 100),  # Gauss
     "power": _Kind("power", _MILLI),
-    "pressure": _Kind("pressure", 10),  # kPa
     "proximity": _Kind("proximity"),
     "resistance": _Kind("resistance"),
-    "temp": _Kind("temperature", _MILLI),
     "uvindex": _Kind("uv_index"),
     "voltage": _Kind("voltage", _MILLI),
 }
@@ -85,8 +87,19 @@ class Iio(KernelSensor):
                 yield place
 
 
+# Drivers that keep to another unit than the ABI's: (chip, type) -> what makes the ABI's of it.
+_ODD = {
+    ("bme680", "humidityrelative"): 1e3,  # a share of 100, not of 100,000: bme680_core.c
+    ("sgp30", "concentration"): 100,  # a share of one: sgp30.c
+}
+# The highest and lowest so far, which are no readings.
+_NOT_NOW = ("peak", "trough")
+
+
 def _place(folder: Path, name: str, parts: re.Match[str]) -> Place | None:
-    kind, index, _, other, modifier, form = parts.groups()
+    kind, index, difference, other, modifier, form = parts.groups()
+    if modifier in _NOT_NOW:
+        return None
     found = _MODIFIED.get((kind, modifier or ""))
     if found is not None:
         modifier = None
@@ -97,8 +110,9 @@ def _place(folder: Path, name: str, parts: re.Match[str]) -> Place | None:
     named = "_".join(each for each in (found.quantity, index, other, modifier) if each)
     where = Channel(named, *_of(found.quantity))
     if form == "input":
-        return Place(where, folder / name, found.factor)
-    stem, shared = name.removesuffix("_raw"), f"in_{kind}"
+        odd = math.prod(_ODD.get((chip, kind), 1.0) for chip in set(names_of(folder)))
+        return Place(where, folder / name, found.factor * odd)
+    stem, shared = name.removesuffix("_raw"), f"in_{kind}-{kind}" if difference else f"in_{kind}"
     scale = _shared(folder, (stem, shared), "scale", 1.0)
     offset = _shared(folder, (stem, shared), "offset", 0.0)
     return Place(where, folder / name, scale * found.factor, offset)
@@ -108,7 +122,7 @@ def _shared(folder: Path, stems: tuple[str, ...], what: str, otherwise: float) -
     """Return what a file says that a channel has alone, or with all of its type."""
     for stem in stems:
         if (file := folder / f"{stem}_{what}").exists():
-            return said(file, otherwise)
+            return said(file)
     return otherwise
 
 
@@ -117,8 +131,11 @@ def _of(quantity: str) -> tuple[str, str, int | None]:
     return like.unit, like.quantity, like.decimals
 
 
-def _in_order(name: str) -> list[tuple[int, int, str]]:
-    """Sort in_voltage10 behind in_voltage9, and differences of two behind all."""
-    parts = re.split(r"(\d+)", name)
-    numbers = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
-    return [(int("-" in name), 0, ""), *numbers]
+def _in_order(name: str) -> tuple[int, int, list[tuple[int, int, str]]]:
+    """Sort by what is measured; in_voltage10 behind in_voltage9, and differences of two behind all."""
+    parts = _FILE.fullmatch(name)
+    kinds = list(_KINDS)
+    place = kinds.index(parts[1]) if parts and parts[1] in kinds else -1
+    pieces = re.split(r"(\d+)", name)
+    numbers = [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in pieces]
+    return place, int("-" in name), numbers

@@ -136,7 +136,11 @@ class KernelSensor(Adapter):
         raise NotImplementedError
 
     def _one(self, folders: list[Path]) -> Path:
-        found = [each for each in folders if fnmatchcase(name_of(each), self._name)]
+        found = [
+            each
+            for each in folders
+            if any(fnmatchcase(name, self._name) for name in names_of(each))
+        ]
         if self._address is not None:
             found = [each for each in found if address_of(each) == self._address]
         if len(found) == 1:
@@ -170,16 +174,31 @@ def number(descriptor: int) -> float:
     return float(os.pread(descriptor, _LINE_BYTES, 0))
 
 
-def said(file: Path, otherwise: float) -> float:
-    """Return what a file says; `otherwise` where there is none, or it says no number."""
+def said(file: Path) -> float:
+    """Return what a file says once.
+
+    Raises:
+        OSError: it cannot be read, or says no number.
+    """
+    text = file.read_text()
     try:
-        return float(file.read_text())
-    except (OSError, ValueError):
-        return otherwise
+        return float(text)
+    except ValueError:
+        raise OSError(f"{file} says `{shown(text.strip())}`, which is no number") from None
 
 
-def name_of(folder: Path) -> str:
-    """Return the name that a driver has given a device; empty where it has none."""
+def names_of(folder: Path) -> list[str]:
+    """Return the names that a device goes by.
+
+    A driver may call it by its chip, by its node in the device tree (`dht11@0`) or by its bus
+    (`1-0040`); then the chip's own name is that of what it is on.
+    """
+    name, parent = _name(folder), _name(folder.resolve().parent)
+    parent = parent or _name(folder / "device")
+    return [each for each in (name, name.partition("@")[0], parent) if each]
+
+
+def _name(folder: Path) -> str:
     try:
         return (folder / "name").read_text().strip()
     except (OSError, UnicodeDecodeError):
@@ -208,5 +227,5 @@ def unique(places: Iterator[Place]) -> list[Place]:
 
 def _told(folder: Path) -> str:
     address = address_of(folder)
-    name = name_of(folder) or folder.name
+    name = (names_of(folder) or [folder.name])[0]
     return name if address is None else f"{name} at {address:#04x}"

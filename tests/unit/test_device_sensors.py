@@ -9,6 +9,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory, MockSPIDevice
 
 from device.sensors import ADAPTERS, SensorError, make, problems
+from device.sensors.aliases import ALIASES
 from kit.programs import ROOT
 
 PI = {"root": str(ROOT / "tests/trees/pi")}
@@ -22,6 +23,10 @@ EVERY = [
     ("gpiozero:MotionSensor", {"pin": 6}),
     ("iio:ads1015", PI),
     ("hwmon:sht3x", PI),
+    ("bme280", {**PI, "address": 0x76}),
+    ("sht31", PI),
+    ("ds18b20", PI),
+    ("pir", {"pin": 8}),
     ("w1:*", PI),
     ("w1:28-0316a2795aff", PI),
     ("pulses", {"pin": 7, "bounce_time": 0.01}),
@@ -63,7 +68,8 @@ every_adapter = pytest.mark.parametrize(
 def test_what_is_tried_here_is_right(driver, options):
     """And all adapters are tried, but for the agent's own, which reads nothing without an agent."""
     assert problems(driver, options) == []
-    assert {driver.partition(":")[0] for driver, _ in EVERY} == set(ADAPTERS) - {"agent"}
+    tried = {driver.partition(":")[0] for driver, _ in EVERY}
+    assert tried - set(ALIASES) == set(ADAPTERS) - {"agent"}
 
 
 @every_adapter
@@ -109,7 +115,8 @@ def test_close_comes_at_any_time(adapter):
 
 def test_unknown_driver_is_answered_with_the_nearest():
     """As a problem, and as an error where nobody asked for problems."""
-    message = f"unknown driver `gpiozer`. Did you mean `gpiozero`? Accepted: {', '.join(ADAPTERS)}"
+    accepted = ", ".join([*ADAPTERS, *ALIASES])
+    message = f"unknown driver `gpiozer`. Did you mean `gpiozero`? Accepted: {accepted}"
     assert problems("gpiozer:Button", {}) == [(None, message)]
     with pytest.raises(SensorError) as error:
         make("gpiozer:Button", {})

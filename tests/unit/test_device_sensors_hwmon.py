@@ -54,7 +54,14 @@ def test_labels_name_channels_and_a_fault_is_no_value() -> None:
     assert math.isnan(found["temperature_2"][0])
 
 
+def test_label_that_types_share() -> None:
+    """The quantity tells a voltage and a current of one connector apart."""
+    assert read("ina3221") == {"ch1_voltage": (5.0, "V"), "ch1_current": (0.1, "A")}
+
+
 def test_device_that_is_not_there() -> None:
     """What there is."""
-    with pytest.raises(SensorError, match="there are: cpu_thermal, ina219 at 0x40, lm75 at 0x49"):
+    with pytest.raises(
+        SensorError, match="there are: cpu_thermal, ina219 at 0x40, ina3221 at 0x4b, lm75 at 0x49"
+    ):
         read("sht4x")

@@ -92,6 +92,44 @@ def test_chip_in_our_names_and_units(
         assert found[key][0] == pytest.approx(value, abs=10**-3 if "x" not in key else 10**-5), key
 
 
+@pytest.mark.parametrize(
+    ("name", "gives"),
+    [
+        ("sgp30", {"co2": (412.0, "ppm"), "tvoc": (7.0, "ppb")}),
+        (
+            "bme680",
+            {
+                "humidity": (45.12, "%"),
+                "pressure": (1006.5, "hPa"),
+                "resistance": (12000.0, "Ohm"),
+                "temperature": (21.0, "degC"),
+            },
+        ),
+    ],
+)
+def test_driver_that_keeps_to_another_unit(name: str, gives: dict[str, tuple[float, str]]) -> None:
+    """Some differ from the kernel's own rules, and always will: their numbers are an interface."""
+    assert read(name) == gives
+
+
+def test_differences_share_a_scale_of_their_own() -> None:
+    """And the highest value so far is no reading."""
+    assert read("mcp3301") == {"voltage_0_1": (0.080566, "V")}
+
+
+def test_scale_that_cannot_be_read_is_no_scale_of_one(tree: Path) -> None:
+    """The sensor does not open: eight times too many volts would look good."""
+    (tree / "sys/bus/iio/devices/iio:device3/in_illuminance_scale").write_text("\n")
+    with pytest.raises(OSError, match="which is no number"):
+        opened("bh1750", tree)
+
+
+@pytest.mark.parametrize("name", ["ads1015", "ads1115", "si7020", "1-0041", "dht11"])
+def test_device_is_found_by_its_chip(name: str) -> None:
+    """Where its driver calls it by another, by its bus or by its node in the device tree."""
+    assert read(name)
+
+
 def test_inputs_of_a_converter() -> None:
     """In order of their numbers; the difference of two is a channel of its own."""
     found = read("ads1015")
@@ -131,7 +169,7 @@ def test_name_may_be_a_glob() -> None:
 def test_device_that_is_not_there() -> None:
     """What there is, and what loads a driver."""
     with pytest.raises(
-        SensorError, match=r"no device `bmp180`; there are: ads1015 at 0x48, bh1750.*dtoverlay="
+        SensorError, match=r"no device `bmp180`; there are: .*ads1015 at 0x48, bh1750.*dtoverlay="
     ):
         opened("bmp180")
 

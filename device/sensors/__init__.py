@@ -121,11 +121,17 @@ class AdapterModule(Protocol):
 
 ADAPTERS = {
     "agent": "device.sensors.own",
+    "circuitpython": "device.sensors.circuitpython",
+    "exec": "device.sensors.exec",
     "gpiozero": "device.sensors.gpio",
     "host": "device.sensors.host",
     "hwmon": "device.sensors.hwmon",
     "iio": "device.sensors.iio",
+    "lines": "device.sensors.lines",
     "pulses": "device.sensors.pulses",
+    "python": "device.sensors.python",
+    "replay": "device.sensors.replay",
+    "serial": "device.sensors.serial",
     "synthetic": "device.sensors.synthetic",
     "w1": "device.sensors.w1",
 }

@@ -5,14 +5,16 @@ shares its bus; else a CircuitPython driver that is installed. Which one was tak
 adapter's `note`; where neither is there the error says how to get each.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from device import sensors
-from device.sensors import Adapter, Channel, OptionProblem, Sample, SensorError
+from device.sensors import Adapter, Channel, OptionProblem, Sample, SensorError, libraries
 from device.sensors.aliases import ADDRESS, ALIASES, PIN, Alias, Way
 from device.sensors.options import Option, check
+from device.sensors.source import SourceError
 from device.sensors.sysfs import ROOT
 
 _BUS = Option("bus", (int,), 0, 99)
@@ -64,7 +66,7 @@ class Named(Adapter):
             SensorError: none is; the message says how to get each.
             Exception: whatever the way raises that should be open.
         """
-        refused = []
+        refused: list[str] = []
         for way in self._alias.ways:
             if (why_not := self._why_not(way)) is None:
                 self._take(way, refused)
@@ -101,8 +103,10 @@ class Named(Adapter):
         adapter = way.driver.partition(":")[0]
         if adapter in _KERNEL:
             return self._no_device(way)
+        with contextlib.suppress(SourceError):
+            libraries.findable()
         if find_spec(way.driver.partition(":")[2].partition(".")[0]) is None:
-            return f"{way.package} is not installed: `{_PIP} {way.package}`"
+            return f"{way.package} is not installed: `{libraries.INSTALL} {way.package}`"
         return None
 
     def _no_device(self, way: Way) -> str | None:
@@ -117,9 +121,6 @@ class Named(Adapter):
         finally:
             probe.close()
         return None
-
-
-_PIP = "sudo pip install --target /etc/telegauge/sensors.d"
 
 
 def _options(way: Way, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ main() {
     local remove=no
     [ "${2-}" != --remove ] || remove=yes
     case "${1-} ${2-}" in
-        'device ' | 'device --remove') part=device extras=udp,mdns system=(--system-site-packages) ;;
+        'device ' | 'device --remove') part=device extras=udp,mdns,serial system=(--system-site-packages) ;;
         'collector ' | 'collector --remove') part=collector extras=collector system=() ;;
         *) fail 'usage: sudo ./install.sh device|collector [--remove]' ;;
     esac

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from collector.datagrams import Datagrams
+from collector.measuring import Measured
 from collector.space import FreeSpace
 from collector.store import Holding, Rejected, Revoked, Stored, Writer
 from collector.store.writer import REQUEST_BYTES
@@ -51,6 +52,9 @@ class Intake:
         self._space = space
         self._datagrams = datagrams
         self._is_shut = False
+        # What was measured before HOLD has told the boots in their order.
+        self._is_held = False
+        self._measured: Measured | None = None
         self._arrived: list[Arrived] = []
         self._asked = self._answered = 0
         self._ends: deque[tuple[int, End, Callable[[int | None], None]]] = deque()
@@ -66,6 +70,9 @@ class Intake:
             case Hold():
                 holding = Holding(event.epochs, event.lost)
                 self._writer.hold(self._device, holding, self._answer(self._tell_marks))
+                self._is_held = True
+                if self._measured is not None:
+                    self.measured(self._measured)
             case Gap() | End():
                 self.settled()
                 if not self._is_shut:
@@ -73,6 +80,13 @@ class Intake:
             case OpenDatagrams():
                 answer = self._answer(partial(self._give_key, event))
                 self._writer.open_datagrams(self._device, event, answer)
+
+    def measured(self, measured: Measured) -> None:
+        """Take what was measured of the device's clock: to the writer before any batch."""
+        if self._is_held:
+            self._writer.measured(self._device, measured, _nothing)
+        else:
+            self._measured = measured
 
     def report(self) -> None:
         """Say what came of the datagrams, if there is a key for any."""

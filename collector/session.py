@@ -8,14 +8,17 @@ entrance to say; what a device brings is for the intake.
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Sequence
 
 import structlog
 
 from collector.entrance import Caller, Entrance
 from collector.intake import DISK_FULL, DISK_FULL_RETRY_S, Intake
+from collector.measuring import EVERY_S, Measuring
 from collector.results import CommandError, Results
 from collector.services import Services
+from service.kernelclock import kernel_synchronised
 from service.stream import ConversationStream
 from wire.bodies import ByeReason, Command, OpenDatagrams, Pong, Result
 from wire.conversation import SILENCE_S, Closed, Event, State
@@ -51,6 +54,8 @@ class Session(ConversationStream):
         self._caller = caller
         self._entrance = Entrance(services, caller, self.receiver, self)
         self._reporting: asyncio.TimerHandle | None = None
+        self._measuring = Measuring()
+        self._asking: asyncio.TimerHandle | None = None
         self._intake: Intake | None = None
         self._results = Results()
         self._giving_way: asyncio.TimerHandle | None = None
@@ -71,9 +76,11 @@ class Session(ConversationStream):
         match event:
             case Hello() | Join() | Auth():
                 self._entrance.take(event)
-            case Pong(token=token):
-                if token == _ARE_YOU_ALIVE and self._giving_way is not None:
+            case Pong(token=token) if token == _ARE_YOU_ALIVE:
+                if self._giving_way is not None:
                     self._give_way(was_alive=True)
+            case Pong():
+                self._take_clock(event)
             case Result():
                 if not self._results.take(event):
                     _log.debug("result_ignored", device=self.device, id=event.id)
@@ -98,10 +105,9 @@ class Session(ConversationStream):
         """Say once how it ended."""
         self._services.sessions.ended(self)
         self._results.end()
-        if self._reporting is not None:
-            self._reporting.cancel()
-        if self._giving_way is not None:
-            self._giving_way.cancel()
+        for handle in (self._reporting, self._asking, self._giving_way):
+            if handle is not None:
+                handle.cancel()
         if self._entrance.has_told:
             return
         _log.log(
@@ -166,6 +172,7 @@ class Session(ConversationStream):
         services.sessions.greeted(self, hello.device)
         self.receiver.ready(services.version, services.fingerprint)
         self._reporting = self._loop.call_later(_REPORT_EVERY_S, self._report)
+        self._ask_for_clock()
         _log.info(
             "session_started",
             device=hello.device,
@@ -187,6 +194,19 @@ class Session(ConversationStream):
         if self._intake is not None and not self.is_stalled:
             self._intake.report()
         self._reporting = self._loop.call_later(_REPORT_EVERY_S, self._report)
+
+    def _ask_for_clock(self) -> None:
+        """Measure the device's clock, now and again."""
+        if self._measuring.is_answered and not self.is_stalled:
+            self.receiver.ping(self._measuring.ask(self._loop.time()))
+            self.flush()
+        self._asking = self._loop.call_later(EVERY_S, self._ask_for_clock)
+
+    def _take_clock(self, pong: Pong) -> None:
+        now_s, wall_ns, is_vouched = self._loop.time(), time.time_ns(), kernel_synchronised()
+        measured = self._measuring.answered(pong, now_s, wall_ns, is_vouched)
+        if measured is not None and self._intake is not None:
+            self._intake.measured(measured)
 
     def _give_way(self, was_alive: bool) -> None:
         assert self.device is not None, "only a device's session is replaced"

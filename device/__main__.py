@@ -10,7 +10,7 @@ from service.control import ControlError
 from service.folders import FolderError
 from service.keyfile import KeyFileError
 
-COMMANDS = ("run", "check", "schema", "read", "join", "status")
+COMMANDS = ("run", "check", "schema", "read", "doctor", "join", "status")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """What a running agent answers on its control socket: `status` and `read`."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -18,7 +18,9 @@ from device.spool import Spool
 from device.spool_status import SpoolStatus, spool_status
 from service.reload import Configuration
 from wire.blocks import bad_points
-from wire.readings import grade, reason, series_name
+from wire.readings import Quality, grade, reason, series_name
+
+_LOOK_EVERY_S = 0.05
 
 
 class SensorStatus(msgspec.Struct, frozen=True):
@@ -134,10 +136,8 @@ async def read_now(
     """
     if name is not None and name not in sensors:
         raise LookupError(f"no sensor `{name}`; there are: {', '.join(sensors)}")
-    # Of its own health the agent tells where it is asked for that.
-    everything = [sensor for each, sensor in sensors.items() if each != AGENT]
-    chosen = [sensors[name]] if name else everything
-    outcomes = await asyncio.gather(*(asyncio.shield(sensor.read(hurry=True)) for sensor in chosen))
+    chosen = [sensors[each] for each in ([name] if name else asked_for(sensors))]
+    outcomes = await asyncio.gather(*map(_read, chosen))
     return [
         result
         for sensor, outcome in zip(chosen, outcomes, strict=True)
@@ -145,9 +145,33 @@ async def read_now(
     ]
 
 
+def asked_for(names: Iterable[str]) -> list[str]:
+    """Return whom somebody means who names none: of its own health the agent tells where it is asked for."""
+    return [name for name in names if name != AGENT]
+
+
+async def _read(sensor: Sensor) -> Outcome:
+    """Read a sensor; where it speaks when it likes, and has not yet, listen for as long as a read may take."""
+    outcome = await asyncio.shield(sensor.read(hurry=True))
+    until_s = asyncio.get_running_loop().time() + sensor.timeout_s
+    while _says_nothing(sensor, outcome) and asyncio.get_running_loop().time() < until_s:
+        await asyncio.sleep(_LOOK_EVERY_S)
+    return outcome
+
+
+def _says_nothing(sensor: Sensor, outcome: Outcome) -> bool:
+    is_good = outcome.quality is Quality.GOOD
+    return is_good and not outcome.samples and not sensor.heard
+
+
 def _results(device: str, sensor: Sensor, outcome: Outcome) -> list[ReadResult]:
-    # A sensor that never opened may not know its channels: its failure is shown all the same.
-    found = sensor.preview(outcome) or [Filtered(bad_points([("*", "")], outcome.quality)[0])]
+    found = sensor.preview(outcome) or [Filtered(point) for point in sensor.heard.values()]
+    if not found:
+        # A sensor that never opened may not know its channels: its failure is shown all the same.
+        is_silent = outcome.quality is Quality.GOOD
+        quality = Quality.NO_VALUE if is_silent else outcome.quality
+        (point,) = bad_points([("*", "")], quality)
+        found = [Filtered(point, "nothing has been heard of it yet" if is_silent else "")]
     return [
         ReadResult(
             series=series_name(device, sensor.name, point.channel),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from config.problems import did_you_mean, shown
 from config.quantities import format_duration
-from device.answers import ReadResult, read_now
+from device.answers import ReadResult, asked_for, read_now
 from device.identify import Identify
 from device.lights import LEDS, Light, OutputLight, activity_led
 from device.outputs import Output
@@ -141,7 +141,8 @@ class Deeds:
         return activity_led(self._leds)
 
     async def _read_now(self, names: list[str], within_s: float) -> Reply:
-        chosen = [_known(name, self._sensors, "sensor") for name in names] or list(self._sensors)
+        chosen = [_known(name, self._sensors, "sensor") for name in names]
+        chosen = chosen or asked_for(self._sensors)
         reads = await self._reads(chosen, within_s)
         bad = [f"{read.series} ({read.why})" for read in reads if read.value is None]
         detail = f"{len(reads)} read, {len(bad)} of them bad"

@@ -29,7 +29,8 @@ HUNG_S = 30.0
 class Outcome(NamedTuple):
     """What came of one read.
 
-    `began_ns` is CLOCK_BOOTTIME. `quality` is GOOD, and `samples` hold what was read, or it says
+    `began_ns` is CLOCK_BOOTTIME, behind an opening; `took_s` is all of it, that and former tries too.
+    `quality` is GOOD, and `samples` hold what was read, or it says
     why there are none, and `message` says more. `retries`: so many tries failed before.
     """
 
@@ -156,9 +157,10 @@ class _Held:
 
     def outcome(self, until_s: float) -> Outcome:
         """Open the adapter where it is not, and read it, more than once where that may help."""
-        began_ns, retries = boottime_ns(), 0
+        asked_ns = began_ns = boottime_ns()
+        retries = 0
         quality = Quality.READ_FAILED if self._is_open else Quality.NOT_OPEN
-        pauses = pauses_s(began_ns / 1e9, until_s)
+        pauses = pauses_s(asked_ns / 1e9, until_s)
         while True:
             try:
                 if not self._is_open:
@@ -171,13 +173,13 @@ class _Held:
                 pause_s = next(pauses, None) if self._may_pass(error) else None
                 if pause_s is None:
                     self._failed()
-                    return Outcome(began_ns, _since_s(began_ns), (), quality, _told(error), retries)
+                    return Outcome(began_ns, _since_s(asked_ns), (), quality, _told(error), retries)
                 retries += 1
                 time.sleep(pause_s)
                 began_ns = boottime_ns()
             else:
                 self.recovery.succeeded()
-                return Outcome(began_ns, _since_s(began_ns), samples, Quality.GOOD, "", retries)
+                return Outcome(began_ns, _since_s(asked_ns), samples, Quality.GOOD, "", retries)
 
     def _may_pass(self, error: BaseException) -> bool:
         return self._is_open and isinstance(error, OSError | RuntimeError)

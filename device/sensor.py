@@ -29,7 +29,7 @@ class Sensor:
     """One sensor of this device. `interval_s` and `timeout_s` are what is in force.
 
     `settings` are as in the YAML, `adapter` is what they name, and `rebuild` makes another like it.
-    `events` counts what it gave between its reads.
+    `events` counts what it gave between its reads, `heard` is the last of that, by channel.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Sensor:
         self.failures = 0
         self.retries = 0
         self.events = 0
+        self.heard: dict[str, Point] = {}
         self._slowest_s = 0.0
         self.last: Outcome | None = None
         self.reader = Reader((lanes or Lanes()).of(name, adapter.lane), adapter, rebuild)
@@ -102,7 +103,7 @@ class Sensor:
         if hurry:
             self.reader.hurry()
         if self._under_way is None or self._under_way.done():
-            self._under_way = self.reader.read(self.timeout_s)
+            self._under_way = self.reader.read(max(self.timeout_s, self.reader.adapter.takes_s))
             self._under_way.add_done_callback(self._took)
         return self._under_way
 
@@ -122,7 +123,9 @@ class Sensor:
     def event_points(self, time_ns: int, samples: Sequence[Sample]) -> list[Point]:
         """Return what is to be kept of what the adapter gave between reads."""
         self.events += 1
-        return self._kept(time_ns, [each for each in samples if self._wants(each.channel)])
+        points = self._kept(time_ns, [each for each in samples if self._wants(each.channel)])
+        self.heard.update((point.channel, point) for point in points)
+        return points
 
     def preview(self, outcome: Outcome) -> list[Filtered]:
         """Return what a read would become, a point a channel, as if it had not been read."""

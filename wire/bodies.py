@@ -60,10 +60,6 @@ class Moment(msgspec.Struct, frozen=True):
     wall_ns: WallNs
     synchronised: bool = False
 
-    def utc_ns(self, boot_ns: int) -> int:
-        """Return the UTC of a CLOCK_BOOTTIME of that boot, as the wall clock saw it."""
-        return boot_ns + self.wall_ns - self.boot_ns
-
 
 class ChannelDescription(msgspec.Struct, frozen=True):
     """What is fixed about one series of a device.

@@ -10,8 +10,8 @@ from service import table
 from service.cli import add_json, to_json
 
 if TYPE_CHECKING:
+    from collector.query import DatedReading
     from collector.store import SeriesRow
-    from wire.readings import Reading
 
 HELP = "list the series that match, with the last reading of each"
 
@@ -41,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
     return 0 if series else 1
 
 
-def _facts(series: "SeriesRow", last: "Reading | None") -> dict[str, object]:
-    from collector.printing import quality_told
+def _facts(series: "SeriesRow", last: "DatedReading | None") -> dict[str, object]:
+    from collector.printing import dating_facts, quality_told
 
     value = None if last is None or isnan(last.value) else last.value
     return {
@@ -50,19 +50,27 @@ def _facts(series: "SeriesRow", last: "Reading | None") -> dict[str, object]:
         "last_value": value,
         "last_time_ns": last.time_ns if last else None,
         "last_quality": quality_told(last.quality) if last else None,
+        **(
+            {f"last_{name}": fact for name, fact in dating_facts(last.dating).items()}
+            if last
+            else {}
+        ),
     }
 
 
-def _row(series: "SeriesRow", last: "Reading | None", zone: tzinfo) -> tuple[str, ...]:
+def _row(series: "SeriesRow", last: "DatedReading | None", zone: tzinfo) -> tuple[str, ...]:
     from collector.printing import quality_told, shown
     from collector.times import told
 
+    at = "-" if last is None else "unknown"
+    if last is not None and last.time_ns is not None:
+        at = told(last.time_ns, zone)
     return (
         series.name,
         shown(last.value, series.decimals) if last else "-",
         series.unit,
         quality_told(last.quality) if last else "",
-        told(last.time_ns, zone) if last else "-",
+        at,
         f"{series.interval_s:g} s",
         series.driver,
         series.label or "",

@@ -24,7 +24,7 @@ from service.damage import check_head, is_damage
 _log = structlog.get_logger()
 
 FILE_NAME = "telegauge.db"
-VERSION = 2
+VERSION = 3
 _BUSY_TIMEOUT_S = 10.0
 
 

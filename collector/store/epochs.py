@@ -7,15 +7,16 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from collector.store.clocks import At, Boot, Clocks
 from collector.store.gaps import Gaps, Tail
-from collector.store.numbers import LARGEST, bounded
+from collector.store.numbers import LARGEST
 from collector.store.soundness import check_epoch, checksum
 from wire.bodies import Moment
 from wire.receiver import Arrived
 
 _REMEMBERED = 10_000
 _COLUMNS = (
-    "id, datagrams, boot_id, began_ns, offset_ns, mark, batches, readings, counted, last_ns,"
+    "id, datagrams, boot, began_ns, mark, batches, readings, counted, last_ns,"
     " CAST(ended AS BLOB), checksum"  # a damaged text may be none in UTF-8
 )
 
@@ -25,15 +26,16 @@ class Epoch:
     """One epoch's row, its tail, and the run of batches that its next batch row will hold.
 
     `batches`, `readings`, `counted` and `last_ns` lack the run, which only the mark is ahead of.
+    `began_ns` and `last_ns` are CLOCK_BOOTTIME of `boot`. All pairs of a run are synchronised and say
+    `run_offset_ns` (UTC - CLOCK_BOOTTIME), or none is.
     """
 
     device_id: int
     name: bytes
     row_id: int
     datagrams: bool
-    boot_id: bytes | None = None
+    boot: Boot | None = None
     began_ns: int | None = None
-    offset_ns: int | None = None
     mark: int = 0
     batches: int = 0
     readings: int = 0
@@ -43,12 +45,23 @@ class Epoch:
     tail: Tail | None = None
     run: list[Arrived] = field(default_factory=list)
     run_bytes: int = 0
+    run_offset_ns: int | None = None
     changed: bool = False
 
     @property
-    def reached_ns(self) -> int | None:
+    def began(self) -> At | None:
+        """When it began; None: not told."""
+        return None if self.began_ns is None else At(self.began_ns, self.boot)
+
+    @property
+    def last(self) -> At | None:
+        """When the latest reading was read that is stored; None: none is."""
+        return None if self.last_ns is None else At(self.last_ns, self.boot)
+
+    @property
+    def reached(self) -> At | None:
         """No later than whatever comes next of this epoch was read; None: not known."""
-        return self.began_ns if self.last_ns is None else self.last_ns
+        return self.last or self.began
 
 
 class Epochs:
@@ -58,9 +71,10 @@ class Epochs:
         sqlite3.DatabaseError: a row is damaged (see `soundness`), and the file with it.
     """
 
-    def __init__(self, database: sqlite3.Connection, gaps: Gaps) -> None:
+    def __init__(self, database: sqlite3.Connection, gaps: Gaps, clocks: Clocks) -> None:
         self._database = database
         self._gaps = gaps
+        self._clocks = clocks
         self._known: dict[tuple[int, bytes], Epoch] = {}
 
     def forget(self) -> None:
@@ -85,36 +99,40 @@ class Epochs:
         proof = checksum(epoch.device_id, epoch.name, epoch.mark, ended, epoch.datagrams)
         self._database.execute(
             "UPDATE epoch SET heard_ns = iif(mark = ?, heard_ns, ?), mark = ?, batches = ?,"
-            " readings = ?, counted = ?, last_ns = ?, ended = ?, datagrams = ?, checksum = ?"
-            " WHERE id = ?",
+            " readings = ?, counted = ?, last_ns = ?, ended = ?, datagrams = ?, checksum = ?,"
+            " boot = ?, began_ns = ? WHERE id = ?",
             (
                 epoch.mark, now_ns, epoch.mark, epoch.batches, epoch.readings, epoch.counted,
-                epoch.last_ns, epoch.ended, epoch.datagrams, proof, epoch.row_id,
+                epoch.last_ns, epoch.ended, epoch.datagrams, proof,
+                epoch.boot and epoch.boot.row_id, epoch.began_ns, epoch.row_id,
             ),
         )  # fmt: skip
         if epoch.tail is not None and epoch.tail.first_seq <= epoch.mark:
             self._take_back(epoch, epoch.tail)
 
     def set_clock(self, epoch: Epoch, clock: Moment, began_ns: int) -> None:
-        """Keep the clock facts of an epoch that began at `began_ns` (CLOCK_BOOTTIME).
-
-        A clock that the kernel trusts replaces what was known; another only fills in.
-        """
-        if epoch.offset_ns is not None and not clock.synchronised:
-            return
-        former_ns = epoch.began_ns
-        known = (epoch.boot_id, epoch.began_ns, epoch.offset_ns)
-        epoch.boot_id = clock.boot_id
-        epoch.offset_ns = bounded(clock.wall_ns - clock.boot_ns)
-        epoch.began_ns = bounded(clock.utc_ns(began_ns))
-        facts = (epoch.boot_id, epoch.began_ns, epoch.offset_ns)
-        if facts != known:
+        """Keep of which boot an epoch is, which began at `began_ns` (CLOCK_BOOTTIME); and its pair."""
+        boot = self._clocks.boot(epoch.device_id, clock.boot_id)
+        if clock.synchronised:
+            self._clocks.note(boot, clock)
+        if self.set_boot(epoch, boot) or epoch.began_ns is None:
+            epoch.began_ns = began_ns
             self._database.execute(
-                "UPDATE epoch SET boot_id = ?, began_ns = ?, offset_ns = ? WHERE id = ?",
-                (*facts, epoch.row_id),
+                "UPDATE epoch SET boot = ?, began_ns = ?, last_ns = ? WHERE id = ?",
+                (boot.row_id, began_ns, epoch.last_ns, epoch.row_id),
             )
-            if former_ns is not None:
-                self._gaps.move_ends(epoch.device_id, former_ns, epoch.began_ns)
+
+    def set_boot(self, epoch: Epoch, boot: Boot) -> bool:
+        """Note of which boot an epoch is; say whether it was said to be of none, or another."""
+        if epoch.boot is boot:
+            return False
+        epoch.boot, epoch.began_ns, epoch.last_ns = boot, None, None
+        return True
+
+    def newest_receipt_ns(self) -> int:
+        """Return when something was last received, by the collector's clock."""
+        (newest_ns,) = self._database.execute("SELECT max(heard_ns) FROM epoch").fetchone()
+        return newest_ns or 0
 
     def vanished(self, device_id: int, named: Collection[bytes], now_ns: int) -> list[Epoch]:
         """Return the epochs of a device, as written, that may go on, have no tail and no name."""
@@ -125,14 +143,25 @@ class Epochs:
         ).fetchall()
         return [self.take(device_id, name, now_ns) for (name,) in rows if name not in named]
 
-    def before(self, epoch: Epoch) -> tuple[bool, int | None]:
+    def before(self, epoch: Epoch) -> tuple[bool, At | None]:
         """Say whether the device was heard of before this epoch, and the latest reading of then."""
-        row = self._database.execute(
-            "SELECT count(*), max(last_ns) FROM epoch WHERE device = ? AND id < ?",
+        rows = self._database.execute(
+            "SELECT boot, max(last_ns) FROM epoch WHERE device = ? AND id < ? GROUP BY boot"
+            " ORDER BY boot",
             (epoch.device_id, epoch.row_id),
-        )
-        count, latest_ns = row.fetchone()
-        return count > 0, latest_ns
+        ).fetchall()
+        latest = [
+            At(last_ns, self._clocks.by_row(boot))
+            for boot, last_ns in rows
+            if boot is not None and last_ns is not None
+        ]
+        return bool(rows), max(latest, key=self._placed, default=None)
+
+    def _placed(self, at: At) -> tuple[int, int]:
+        """Return what moments of a device are in order by: UTC where it is known, else the boot."""
+        earliest_ns, _ = self._clocks.span(at)
+        assert at.boot is not None, "it is of one"
+        return (-LARGEST if earliest_ns is None else earliest_ns), at.boot.row_id
 
     def _read(self, device_id: int, name: bytes) -> Epoch | None:
         row = self._database.execute(
@@ -141,9 +170,10 @@ class Epochs:
         ).fetchone()
         if row is None:
             return None
-        row_id, datagrams, *facts, ended, found = row
-        check_epoch(found, device_id, name, facts[3], ended, datagrams)
-        epoch = Epoch(device_id, name, row_id, bool(datagrams), *facts)
+        row_id, datagrams, boot, *facts, ended, found = row
+        check_epoch(found, device_id, name, facts[1], ended, datagrams)
+        its_boot = None if boot is None else self._clocks.by_row(boot)
+        epoch = Epoch(device_id, name, row_id, bool(datagrams), its_boot, *facts)
         epoch.ended = None if ended is None else ended.decode()
         epoch.tail = self._gaps.tail(row_id)
         self._known[device_id, name] = epoch
@@ -166,7 +196,7 @@ class Epochs:
         that something behind the mark is missing.
         """
         if epoch.ended is not None and epoch.mark < LARGEST:
-            epoch.tail = self._gaps.shorten_tail(tail, epoch.mark + 1, epoch.last_ns)
+            epoch.tail = self._gaps.shorten_tail(tail, epoch.mark + 1, epoch.last)
         else:
             self._gaps.drop_tail(tail)
             epoch.tail = None

@@ -57,6 +57,11 @@ class GroupCommit:
         self.busy_since_s: float | None = None
         self._transaction = Transaction(database)
 
+    @property
+    def has_stale(self) -> bool:
+        """Whether something may be to be dated anew."""
+        return self._transaction.has_stale
+
     def commit(self, group: Sequence[Request]) -> list[Any]:
         """Commit all that can be; return the answers, in the order of the requests.
 

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from collector.clock import OWN, Dating
 from collector.errors import StoreError
 from collector.store.database import open_for_reading
+from collector.store.dating import dating_of, is_sound
 from wire.readings import series_name
 
 _T = TypeVar("_T")
@@ -20,7 +22,10 @@ _T = TypeVar("_T")
 # What `after` returns at once: 16 MiB at most.
 _AFTER_ROWS = 256
 # Damage can make a number of it: then it is no batch, and counted as one that cannot be read.
-_SEALED = "CAST(sealed AS BLOB)"
+_BATCH = (
+    "batch.id, device.name, to_ns, CAST(sealed AS BLOB), boot, first_ns, last_ns, dated, offset_ns,"
+    " error_ns, from_ns FROM batch JOIN device ON device.id = device"
+)
 
 
 class DeviceRow(NamedTuple):
@@ -81,12 +86,19 @@ class SeriesRow(NamedTuple):
 
 
 class BatchRow(NamedTuple):
-    """Sealed batches end to end, whose they are, and the last time in them (UTC, ns)."""
+    """Sealed batches end to end, whose they are, and the last time in them (UTC, ns).
+
+    `dating` says how their times are known, of readings of `boot` (its row); where that is unknown,
+    `to_ns` is when they were read at the latest. `is_sound`: what the row says of times fits.
+    """
 
     id: int
     device: str
     to_ns: int
     sealed: bytes
+    dating: Dating = OWN
+    boot: int = 0
+    is_sound: bool = True
 
 
 class Reader:
@@ -177,22 +189,21 @@ class Reader:
         return {device: DatagramRow(*row) for device, *row in rows}
 
     def between(self, device: DeviceRow, start_ns: int, end_ns: int) -> Iterator[BatchRow]:
-        """Give the rows of a device that have readings from `start_ns` up to before `end_ns`."""
+        """Give the rows of a device that may have readings from `start_ns` up to before `end_ns`."""
         rows = self._database.execute(
-            f"SELECT id, to_ns, {_SEALED} FROM batch"  # noqa: S608 - ours
-            " WHERE device = ? AND to_ns >= ? AND from_ns < ? ORDER BY to_ns",
+            f"SELECT {_BATCH} WHERE device = ? AND to_ns >= ? AND from_ns < ?"
+            " ORDER BY to_ns, batch.id",
             (device.id, start_ns, end_ns),
         )
-        return (BatchRow(row[0], device.name, *row[1:]) for row in rows)
+        return map(_batch_row, rows)
 
     def newest(self, device: DeviceRow) -> Iterator[BatchRow]:
         """Give the rows of a device, those with the latest readings first."""
         rows = self._database.execute(
-            f"SELECT id, to_ns, {_SEALED} FROM batch"  # noqa: S608 - ours
-            " WHERE device = ? ORDER BY to_ns DESC",
+            f"SELECT {_BATCH} WHERE device = ? ORDER BY to_ns DESC",
             (device.id,),
         )
-        return (BatchRow(row[0], device.name, *row[1:]) for row in rows)
+        return map(_batch_row, rows)
 
     def after(self, row_id: int) -> list[BatchRow]:
         """Return the next rows committed after the one named, in the order of their commit.
@@ -201,11 +212,10 @@ class Reader:
         that was stopped, would keep the collector from ever checkpointing.
         """
         rows = self._database.execute(
-            f"SELECT batch.id, device.name, to_ns, {_SEALED} FROM batch"  # noqa: S608 - ours
-            " JOIN device ON device.id = device WHERE batch.id > ? ORDER BY batch.id LIMIT ?",
+            f"SELECT {_BATCH} WHERE batch.id > ? ORDER BY batch.id LIMIT ?",
             (row_id, _AFTER_ROWS),
         )
-        return [BatchRow(*row) for row in rows]
+        return [_batch_row(row) for row in rows]
 
     def last_row_id(self) -> int:
         """Return the id of the newest row, 0 where there is none."""
@@ -230,6 +240,15 @@ def size_on_disk(path: Path) -> int:
         with suppress(OSError):
             size_bytes += file.stat().st_size
     return size_bytes
+
+
+def _batch_row(row: tuple[Any, ...]) -> BatchRow:
+    row_id, device, to_ns, sealed, boot, first_ns, last_ns, dated, offset_ns, error_ns, from_ns = (
+        row
+    )
+    columns = (dated, offset_ns, error_ns, from_ns, to_ns)
+    sound = is_sound(columns, first_ns, last_ns)
+    return BatchRow(row_id, device, to_ns, sealed, dating_of(*columns), boot, sound)
 
 
 def _asked(path: Path, question: Callable[[Reader], list[_T]]) -> list[_T]:

@@ -1,4 +1,4 @@
--- The store, version 2. Times are UTC, nanoseconds since 1970, unless they say otherwise.
+-- The store, version 3. Times are UTC, nanoseconds since 1970, unless they say otherwise.
 
 CREATE TABLE device (
     id              INTEGER PRIMARY KEY,
@@ -7,6 +7,30 @@ CREATE TABLE device (
     first_heard_ns  INTEGER NOT NULL
 );
 
+-- The boots of devices. Times that say CLOCK_BOOTTIME count from their beginning.
+CREATE TABLE boot (
+    id          INTEGER PRIMARY KEY,
+    device      INTEGER NOT NULL REFERENCES device,
+    boot_id     BLOB NOT NULL,            -- 16 bytes
+    placed      INTEGER NOT NULL,         -- 1: it came behind all placed ones of its device with a lower id
+    stale_from  INTEGER,                  -- what was read from then (CLOCK_BOOTTIME)
+    stale_to    INTEGER,                  -- to then is to be dated anew; NULL: nothing is
+    stale_row   INTEGER,                  -- of batches that end at stale_from: only those behind this one
+    UNIQUE (device, boot_id)
+);
+CREATE INDEX boot_stale ON boot (id) WHERE stale_from IS NOT NULL;
+
+-- What the clocks of a boot showed: what turns its CLOCK_BOOTTIME into UTC.
+CREATE TABLE clock_pair (
+    boot      INTEGER NOT NULL REFERENCES boot,
+    source    INTEGER NOT NULL,           -- 2: the device's own clock, synchronised; 1: measured by the
+                                          -- collector, whose own is; 0: measured
+    boot_ns   INTEGER NOT NULL,           -- CLOCK_BOOTTIME
+    wall_ns   INTEGER NOT NULL,           -- UTC at that moment,
+    error_ns  INTEGER NOT NULL,           -- give or take this
+    PRIMARY KEY (boot, source, boot_ns)
+) WITHOUT ROWID;
+
 -- One row for each unbroken line of batches; never deleted, since it is what keeps a batch that is
 -- sent again from being stored again.
 CREATE TABLE epoch (
@@ -14,14 +38,13 @@ CREATE TABLE epoch (
     device     INTEGER NOT NULL REFERENCES device,
     epoch      BLOB NOT NULL,             -- 16 bytes
     datagrams  INTEGER NOT NULL,          -- 1: its batches come as datagrams, holes are expected
-    boot_id    BLOB,                      -- 16 bytes; NULL: not told
-    began_ns   INTEGER,                   -- when it began, and
-    offset_ns  INTEGER,                   -- UTC - CLOCK_BOOTTIME of its boot, both by the device's clock
+    boot       INTEGER REFERENCES boot,   -- NULL: not told
+    began_ns   INTEGER,                   -- when it began (CLOCK_BOOTTIME); NULL: not told
     mark       INTEGER NOT NULL,          -- highest seq committed; of datagrams: highest known of
     batches    INTEGER NOT NULL,          -- stored of this epoch,
     readings   INTEGER NOT NULL,          -- and how many readings they held
     counted    INTEGER,                   -- readings up to the mark, stored or not; NULL: not known
-    last_ns    INTEGER,                   -- time of the latest reading stored
+    last_ns    INTEGER,                   -- time of the latest reading stored (CLOCK_BOOTTIME)
     heard_ns   INTEGER NOT NULL,          -- when the mark last moved, by the collector's clock
     ended      TEXT,                      -- why it ended; NULL: it has not, as far as is known
     checksum   INTEGER NOT NULL,          -- CRC-32 of what decides whether a batch is new: soundness.py
@@ -44,7 +67,9 @@ CREATE TABLE series (
     UNIQUE (device, sensor, channel)
 );
 
--- Sealed batches as received, one or more of one epoch end to end in a row.
+-- Sealed batches as received, one or more of one epoch end to end in a row, all dated in one way.
+-- `dated` says how, and dating them anew changes nothing but the columns behind it: order and
+-- what is new never depend on it. Where readings are sealed into something else, their times stay.
 CREATE TABLE batch (
     id           INTEGER PRIMARY KEY,
     device       INTEGER NOT NULL REFERENCES device,
@@ -52,12 +77,21 @@ CREATE TABLE batch (
     first_seq    INTEGER NOT NULL,
     last_seq     INTEGER NOT NULL,
     readings     INTEGER NOT NULL,
-    from_ns      INTEGER NOT NULL,       -- first and
-    to_ns        INTEGER NOT NULL,       -- last time of the readings, by the batches' clock pairs
+    boot         INTEGER NOT NULL REFERENCES boot,
+    first_ns     INTEGER NOT NULL,       -- first and
+    last_ns      INTEGER NOT NULL,       -- last time of the readings (CLOCK_BOOTTIME)
     received_ns  INTEGER NOT NULL,
+    dated        INTEGER NOT NULL,       -- 0: each by its own pair, which is synchronised; 1: by another
+                                         -- synchronised pair; 2: by a measured pair; 3: not at all
+    offset_ns    INTEGER,                -- 1, 2: UTC - CLOCK_BOOTTIME,
+    error_ns     INTEGER,                -- give or take this
+    from_ns      INTEGER NOT NULL,       -- first and
+    to_ns        INTEGER NOT NULL,       -- last time of the readings; 3: the earliest and the latest they
+                                         -- can have been read, -(2^63 - 1) and 2^63 - 1: nobody knows
     sealed       BLOB NOT NULL
 );
 CREATE INDEX batch_time ON batch (device, to_ns, from_ns);
+CREATE INDEX batch_by_pair ON batch (boot, last_ns) WHERE dated <> 0;
 
 -- What is missing, and why. It concerns all series of the device. The numbers say which kind it is:
 --   first_seq to last_seq   batches that will not come; of a datagram epoch: some of those
@@ -75,6 +109,10 @@ CREATE TABLE gap (
     readings     INTEGER,                   -- readings in it; NULL: nobody knows how many
     from_ns      INTEGER,                   -- no later than the first reading that is missing, and
     to_ns        INTEGER,                   -- no earlier than the last; NULL: not known
+    from_boot    INTEGER REFERENCES boot,   -- the same as CLOCK_BOOTTIME of a boot, from which they are
+    from_at      INTEGER,                   -- dated anew; without a boot
+    to_boot      INTEGER REFERENCES boot,   -- they are UTC
+    to_at        INTEGER,
     reason       TEXT NOT NULL,
     recorded_ns  INTEGER NOT NULL
 );
@@ -86,4 +124,4 @@ CREATE TABLE backup_stamp (
     taken_ns  INTEGER NOT NULL
 );
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -9,16 +9,29 @@ that fails is rolled back, and all is forgotten.
 import sqlite3
 from collections.abc import Sequence
 
+import structlog
+
+from collector.clock import OwnClock, Pair, Source
+from collector.measuring import Measured
+from collector.store.clocks import Boot, Clocks
+from collector.store.dating import EACH_BY_ITS_OWN, Columns, columns_of
 from collector.store.devices import Devices
 from collector.store.epochs import Epoch, Epochs
 from collector.store.gaps import Gaps
 from collector.store.missing import MissingRules
 from collector.store.numbers import bounded
+from collector.store.redating import Redating
 from collector.store.requests import Holding, Stored
 from service.crashpoints import crash_point
 from wire.bodies import Describe, End, Gap, OpenDatagrams
 from wire.receiver import Arrived
 
+_log = structlog.get_logger()
+
+_CLOCK_WRONG = (
+    "this machine's clock shows less than the newest receipt in the store: devices are not dated by it "
+    "until it is right. Look at timedatectl"
+)
 # Batches of one epoch stand end to end in a row, up to this: small batches would otherwise cost
 # more in rows and index than in readings, and a long row would be slow to search.
 _ROW_BYTES = 64 * 1024
@@ -30,9 +43,13 @@ class Transaction:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._devices = Devices(database)
-        self._gaps = Gaps(database)
-        self._epochs = Epochs(database, self._gaps)
-        self._missing = MissingRules(self._epochs, self._gaps)
+        self._clocks = Clocks(database)
+        self._gaps = Gaps(database, self._clocks)
+        self._epochs = Epochs(database, self._gaps, self._clocks)
+        self._missing = MissingRules(self._epochs, self._gaps, self._clocks)
+        self._redating = Redating(database, self._clocks, self._gaps)
+        self._own_clock = OwnClock(self._epochs.newest_receipt_ns())
+        self._is_clock_wrong = False
         self._changed: list[Epoch] = []
         self._now_ns = 0
 
@@ -40,6 +57,8 @@ class Transaction:
         """Begin a group; `now_ns` is its time of receipt, UTC."""
         self._now_ns = now_ns
         self._epochs.trim()
+        if self._clocks.is_large:
+            self._forget_clocks()
         self._database.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -47,6 +66,8 @@ class Transaction:
         for epoch in self._changed:
             self._write(epoch)
         self._changed.clear()
+        if self._own_clock.is_possible(self._now_ns):
+            self._own_clock.heard(self._now_ns)
         crash_point("store_before_commit")
         self._database.execute("COMMIT")
         crash_point("store_after_commit")
@@ -54,7 +75,7 @@ class Transaction:
     def rollback(self) -> None:
         """Make the group undone, if it is not already."""
         self._changed.clear()
-        self._epochs.forget()
+        self._forget_clocks()
         self._devices.forget()
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
@@ -67,6 +88,8 @@ class Transaction:
         """Take note of all that a device holds, and of what it no longer does; return the marks."""
         device_id = self._written(device)
         named = []
+        in_order = (*holding.epochs[1:], *holding.epochs[:1])
+        self._clocks.hold(device_id, [held.clock.boot_id for held in in_order])
         for held in holding.epochs:
             epoch = self._epochs.take(device_id, held.epoch, self._now_ns, datagrams=held.datagrams)
             self._epochs.set_clock(epoch, held.clock, held.began_ns)
@@ -139,9 +162,55 @@ class Transaction:
             epoch.mark = max(epoch.mark, arrived.header.place.seq)
         return Stored({name: epoch.mark})
 
+    def measured(self, device: str, measured: Measured) -> None:
+        """Take what was measured of a device's clock, unless the collector's own cannot be right."""
+        clock, pair = measured
+        boot = self._clocks.boot(self._written(device), clock.boot_id)
+        if clock.synchronised:
+            self._clocks.note(boot, clock)
+        if self._may_measure(pair):
+            self._clocks.measure(boot, pair)
+
+    @property
+    def has_stale(self) -> bool:
+        """Whether something may be to be dated anew."""
+        return self._clocks.has_stale
+
+    def date_anew(self) -> bool:
+        """Do a step of that; say whether there may be more."""
+        return self._redating.step()
+
+    def _may_measure(self, pair: Pair) -> bool:
+        is_possible = self._own_clock.is_possible(pair.wall_ns, pair.source is Source.VOUCHED)
+        if is_possible is self._is_clock_wrong:
+            self._is_clock_wrong = not is_possible
+            if is_possible:
+                _log.info("own_clock_right_again")
+            else:
+                _log.error("own_clock_wrong", detail=_CLOCK_WRONG)
+        return is_possible
+
+    def _forget_clocks(self) -> None:
+        self._epochs.forget()
+        self._clocks.forget()
+
     def _append(self, epoch: Epoch, arrived: Arrived) -> None:
-        if epoch.run_bytes + len(arrived.sealed) > _ROW_BYTES:
+        header, boot = arrived.header, epoch.boot
+        if boot is None or boot.boot_id != header.boot_id:
             self._write_run(epoch)
+            boot = self._clocks.boot(epoch.device_id, header.boot_id)
+            self._epochs.set_boot(epoch, boot)
+        clock = header.clock
+        offset_ns = clock.wall_ns - clock.boot_ns if clock.synchronised else None
+        if offset_ns != epoch.run_offset_ns or epoch.run_bytes + len(arrived.sealed) > _ROW_BYTES:
+            self._write_run(epoch)
+            epoch.run_offset_ns = offset_ns
+        # Where a clock is right its pair says what the last one said: there is nothing to do.
+        if offset_ns is not None and (
+            offset_ns != boot.settled_offset_ns
+            or not boot.settled_from_ns <= clock.boot_ns < boot.settled_until_ns
+        ):
+            self._clocks.note(boot, clock)
         epoch.run.append(arrived)
         epoch.run_bytes += len(arrived.sealed)
         if not epoch.changed:
@@ -167,7 +236,7 @@ class Transaction:
     def _write(self, epoch: Epoch) -> None:
         self._write_run(epoch)
         if epoch.datagrams and epoch.ended is not None:
-            self._missing.count_datagrams(epoch, epoch.last_ns, self._now_ns)
+            self._missing.count_datagrams(epoch, epoch.last, self._now_ns)
         self._epochs.write(epoch, self._now_ns)
         epoch.changed = False
 
@@ -179,19 +248,24 @@ class Transaction:
         headers = [arrived.header for arrived in epoch.run]
         first, last = headers[0].place, headers[-1].place
         readings = sum(header.readings for header in headers)
-        to_ns = max(header.last_ns + header.clock.offset_ns for header in headers)
+        first_ns = min(header.first_ns for header in headers)
+        last_ns = max(header.last_ns for header in headers)
+        assert epoch.boot is not None, "a batch says of which it is"
         self._database.execute(
-            "INSERT INTO batch (device, epoch, first_seq, last_seq, readings, from_ns, to_ns,"
-            " received_ns, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO batch (device, epoch, first_seq, last_seq, readings, boot, first_ns, last_ns,"
+            " received_ns, dated, offset_ns, error_ns, from_ns, to_ns, sealed)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 epoch.device_id,
                 epoch.row_id,
                 first.seq,
                 last.seq,
                 readings,
-                min(header.first_ns + header.clock.offset_ns for header in headers),
-                to_ns,
+                epoch.boot.row_id,
+                first_ns,
+                last_ns,
                 self._now_ns,
+                *self._dated(epoch, epoch.boot, first_ns, last_ns),
                 b"".join([arrived.sealed for arrived in epoch.run]),
             ),
         )
@@ -202,5 +276,14 @@ class Transaction:
             epoch.counted = bounded(last.before + headers[-1].readings)
         epoch.batches += len(headers)
         epoch.readings += readings
-        epoch.last_ns = to_ns if epoch.last_ns is None else max(epoch.last_ns, to_ns)
+        epoch.last_ns = last_ns if epoch.last_ns is None else max(epoch.last_ns, last_ns)
         epoch.run, epoch.run_bytes = [], 0
+
+    def _dated(self, epoch: Epoch, boot: Boot, first_ns: int, last_ns: int) -> Columns:
+        """Return how the batches of a row are dated: each by its own pair, or all by another."""
+        if epoch.run_offset_ns is not None:
+            from_ns, to_ns = first_ns + epoch.run_offset_ns, last_ns + epoch.run_offset_ns
+            return EACH_BY_ITS_OWN, None, None, from_ns, to_ns
+        received_ns = self._now_ns if self._own_clock.is_possible(self._now_ns) else None
+        dating = self._clocks.date(boot, first_ns, last_ns, received_ns)
+        return columns_of(dating, first_ns, last_ns)

@@ -12,11 +12,14 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from collector.measuring import Measured
 from collector.store.group import GroupCommit, Request
 from collector.store.requests import Holding, Stored
 from wire.bodies import Describe, End, Gap, OpenDatagrams
 from wire.receiver import Arrived
 
+# A request of a few numbers counts so much.
+_SMALL_BYTES = 256
 # What a request that brings no batch counts as waiting: descriptions can be long, and are rare.
 REQUEST_BYTES = 1024 * 1024
 
@@ -51,6 +54,7 @@ class Writer:
         is_revoked: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.pending_bytes = 0
+        self._is_dating = False
         self._database = database
         self._group = GroupCommit(database, is_revoked)
         self._call_soon = call_soon
@@ -65,7 +69,9 @@ class Writer:
         return self._group.commits
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread; go on with what a former run has left to be dated anew."""
+        if self._group.has_stale:
+            self._date_anew()
         self._thread.start()
 
     def close(self, timeout_s: float) -> bool:
@@ -120,6 +126,11 @@ class Writer:
         )
         self._ask(request, done, _size_bytes(batches))
 
+    def measured(self, device: str, measured: Measured, done: Callable[[object], None]) -> None:
+        """Commit what was measured of a device's clock."""
+        request = Request(device, lambda group, _: group.measured(device, measured))
+        self._ask(request, done, _SMALL_BYTES)
+
     def catch_up(self, done: Callable[[object], None]) -> None:
         """Call `done` when all that was asked before is committed, or refused."""
         self._ask(Request("", lambda _group, _part: None), done)
@@ -160,6 +171,16 @@ class Writer:
             self.pending_bytes -= each.size_bytes
             each.done(answer)
         self._delivered()
+        if self._group.has_stale and not self._is_dating:
+            self._date_anew()
+
+    def _date_anew(self, is_more: object = True) -> None:
+        """Ask for another step, behind what waits by now: it goes into the next group."""
+        self._is_dating = is_more is True
+        if self._is_dating:
+            self._ask(
+                Request("", lambda group, _: group.date_anew()), self._date_anew, _SMALL_BYTES
+            )
 
 
 def _size_bytes(batches: Sequence[Arrived]) -> int:

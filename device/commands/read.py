@@ -58,6 +58,7 @@ def _read_here(settings: "DeviceSettings", name: str | None) -> "list[ReadResult
 
     from device.answers import read_now
     from device.contact import contact_of
+    from device.events import Event, Events
     from device.sensor_set import SensorFactory, close_sensors
     from service import logs
 
@@ -65,12 +66,21 @@ def _read_here(settings: "DeviceSettings", name: str | None) -> "list[ReadResult
 
     async def read() -> "list[ReadResult]":
         sensors = SensorFactory().build_all(settings)
+
+        def heard(event: Event) -> None:
+            sensors[event.sensor].event_points(event.time_ns, event.samples)
+
+        events = Events(heard)
+        events.start()
+        for each in sensors.values():
+            each.listen(events.emitter(each.name))
         device = contact_of(settings, credentials(), socket.gethostname()).device
         try:
             return await read_now(device, sensors, name)
         except LookupError as error:
             raise UsageError(str(error)) from None
         finally:
+            events.stop()
             close_sensors(sensors.values())
 
     return asyncio.run(read())

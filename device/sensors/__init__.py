@@ -74,6 +74,8 @@ class Adapter(Protocol):
         channels: known at the latest once `open` has returned; may be others after another `open`.
         lane: what it shares with others, such as `i2c-1`: all adapters of a lane are called from one
             thread. Empty: it has a thread of its own.
+        takes_s: how long a read surely takes at the least, where that is long: a shorter `timeout` in
+            the YAML would mean no reading ever.
         is_event_driven: `emit` gives readings of it between the reads.
         note: what people should know of how it is read, once it is open ("kernel driver bmp280");
             empty, most of the time.
@@ -81,6 +83,7 @@ class Adapter(Protocol):
 
     channels: Sequence[Channel]
     lane: str = ""
+    takes_s: float = 0.0
     is_event_driven: bool = False
     note: str = ""
 

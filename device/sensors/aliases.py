@@ -32,7 +32,7 @@ class Alias:
     """A sensor by its plain name.
 
     `takes` are the options that it may be given, and all ways understand; None: those of its only way.
-    `channels`: what it gives, in the order of quantities, for people.
+    `channels`: what it gives, whatever reads it.
     """
 
     title: str
@@ -42,8 +42,8 @@ class Alias:
     takes: tuple[str, ...] | None = (ADDRESS,)
 
 
-def _kernel(name: str, overlay: str = "") -> Way:
-    return Way(name, overlay=overlay and f"dtoverlay={overlay}")
+def _kernel(name: str, overlay: str = "", **options: Any) -> Way:
+    return Way(name, options, overlay=overlay and f"dtoverlay={overlay}")
 
 
 def _circuitpython(path: str, package: str, **options: Any) -> Way:
@@ -53,7 +53,12 @@ def _circuitpython(path: str, package: str, **options: Any) -> Way:
 _AIR = ("temperature", "pressure", "humidity")
 _DHT = ("temperature", "humidity")
 _MOTION = tuple(f"{what}_{axis}" for what in ("acceleration", "angular_velocity") for axis in "xyz")
+_POWER = {"voltage": "voltage", "current": "current", "power": "power"}
+# The chip guesses it from other gases, whatever its drivers call it.
+_AIR_QUALITY = {"eco2": "co2", "tvoc": "tvoc"}
 _INPUTS = tuple(f"voltage_{number}" for number in range(4))
+# Without it a driver measures to 2.048 V, and gives that for whatever is above; with it to 4.096 V.
+_FOUR_VOLTS = ",".join(f"ch{letter}_enable" for letter in "abcd")
 
 
 def _dht(title: str, path: str) -> Alias:
@@ -69,7 +74,10 @@ def _converter(title: str, kernel: str, path: str) -> Alias:
     wrapped = {name: f"adafruit_ads1x15.analog_in.AnalogIn({n})" for n, name in enumerate(_INPUTS)}
     return Alias(
         title,
-        (_kernel(f"iio:{kernel}", kernel), _circuitpython(path, "ads1x15", wrap=wrapped)),
+        (
+            _kernel(f"iio:{kernel}", f"{kernel},{_FOUR_VOLTS}"),
+            _circuitpython(path, "ads1x15", wrap=wrapped),
+        ),
         _INPUTS,
         (0x48, 0x49, 0x4A, 0x4B),
     )
@@ -81,7 +89,7 @@ ALIASES = {
     "aht20": Alias(
         "AHT10, AHT20, air",
         (
-            _kernel("hwmon:aht10", "i2c-sensor,aht10"),
+            _kernel("hwmon:aht[12]0", "i2c-sensor,aht10"),
             _circuitpython("adafruit_ahtx0.AHTx0", "ahtx0"),
         ),
         _DHT,
@@ -126,12 +134,10 @@ ALIASES = {
     "ccs811": Alias(
         "CCS811, air quality",
         (
-            _kernel("iio:ccs811", "i2c-sensor,ccs811"),
-            _circuitpython(
-                "adafruit_ccs811.CCS811", "ccs811", read={"co2": "eco2", "tvoc": "tvoc"}
-            ),
+            _kernel("iio:ccs811", "i2c-sensor,ccs811", read=_AIR_QUALITY),
+            _circuitpython("adafruit_ccs811.CCS811", "ccs811", read=["eco2", "tvoc"]),
         ),
-        ("co2", "tvoc"),
+        ("eco2", "tvoc"),
         (0x5A, 0x5B),
     ),
     "dht11": _dht("DHT11, air", "adafruit_dht.DHT11"),
@@ -160,14 +166,14 @@ ALIASES = {
     "ina219": Alias(
         "INA219, current and power",
         (
-            _kernel("hwmon:ina219"),
+            _kernel("hwmon:ina219", read=_POWER | {"voltage": "voltage_1"}),
             _circuitpython(
                 "adafruit_ina219.INA219",
                 "ina219",
-                read={"voltage_1": "bus_voltage", "current": "current", "power": "power"},
+                read=_POWER | {"voltage": "bus_voltage"},
             ),
         ),
-        ("voltage_1", "current", "power"),
+        tuple(_POWER),
         (0x40, 0x41, 0x44, 0x45),
     ),
     "lm75": Alias(
@@ -230,12 +236,10 @@ ALIASES = {
     "sgp30": Alias(
         "SGP30, air quality",
         (
-            _kernel("iio:sgp30", "i2c-sensor,sgp30"),
-            _circuitpython(
-                "adafruit_sgp30.Adafruit_SGP30", "sgp30", read={"co2": "eCO2", "tvoc": "TVOC"}
-            ),
+            _kernel("iio:sgp30", "i2c-sensor,sgp30", read=_AIR_QUALITY),
+            _circuitpython("adafruit_sgp30.Adafruit_SGP30", "sgp30", read=["eCO2", "TVOC"]),
         ),
-        ("co2", "tvoc"),
+        ("eco2", "tvoc"),
         (0x58,),
     ),
     "sht31": Alias(

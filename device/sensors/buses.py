@@ -6,18 +6,26 @@ Blinka's own, and imported when it is first needed: that takes seconds on a Pi Z
 """
 
 import contextlib
+import importlib
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from device.sensors import SensorError
 from device.sensors.libraries import INSTALL
 
+# All calls come from one thread, but for one that was left behind: it hangs, or ends soon.
+_LOCKED_S = 1.0
+_IMPORT_S = 60.0
+_importing = threading.Lock()
+
 
 class I2c:
     """`busio.I2C` of a bus of the kernel's; https://docs.circuitpython.org/en/stable/shared-bindings/busio/.
 
-    A lock that is not given back is waited for: drivers ask for it again and again.
+    Drivers ask for the lock again and again until they have it; where it is not given back, because a
+    call hangs that was left behind, that would take a whole core for ever.
     """
 
     def __init__(self, bus: Any) -> None:
@@ -29,8 +37,14 @@ class I2c:
         self.scan = bus.scan
 
     def try_lock(self) -> bool:
-        """Take the bus, if nobody has it."""
-        return self._lock.acquire(blocking=False)
+        """Take the bus.
+
+        Raises:
+            TimeoutError: somebody has it, and does not give it back.
+        """
+        if not self._lock.acquire(timeout=_LOCKED_S):
+            raise TimeoutError("the bus hangs in a call of another sensor")
+        return True
 
     def unlock(self) -> None:
         """Give it back."""
@@ -51,7 +65,7 @@ def i2c(number: int) -> I2c:
         SensorError: Blinka is not installed, or there is no such bus.
     """
     try:
-        from adafruit_blinka.microcontroller.generic_linux.i2c import I2C
+        I2C = imported("adafruit_blinka.microcontroller.generic_linux.i2c").I2C  # noqa: N806 - a class
     except ImportError as error:
         raise SensorError(f"Blinka is missing ({error}): `{INSTALL} adafruit-blinka`") from error
     try:
@@ -83,11 +97,34 @@ def blinka(module: str) -> Any:
         SensorError: it is not installed, or does not know this board.
     """
     try:
-        return __import__(module)
+        return imported(module)
     except ImportError as error:
         raise SensorError(f"Blinka is missing ({error}): `{INSTALL} adafruit-blinka`") from error
     except (NotImplementedError, RuntimeError, AttributeError) as error:
         raise SensorError(f"Blinka does not know this board: {error}") from error
+
+
+def imported(module: str) -> Any:
+    """Import a library of CircuitPython's; what they print does not get among what we print.
+
+    Raises:
+        RuntimeError: the import of another one hangs.
+        Exception: whatever the import raises.
+    """
+    with _quiet():
+        return importlib.import_module(module)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    # There is one stdout: two that put theirs in its place at once would not both put it back.
+    if not _importing.acquire(timeout=_IMPORT_S):
+        raise RuntimeError("the import of another library hangs")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _importing.release()
 
 
 class Buses:

@@ -11,14 +11,17 @@ Options of ours, the others are the class's own:
     setup     methods to call once, and attributes to set (`gain=2`)
     wrap      channel -> what reads one, by its class and arguments after the device:
               {battery: adafruit_ads1x15.analog_in.AnalogIn(0)}
-    read      the properties to read, or channel -> property; left out, all that CircuitPython's design
-              guide names, in our units
+    read      the properties, or methods without arguments, to read, or channel -> property; left out,
+              all that CircuitPython's design guide names, in our units
+
+A DHT measures every 2 s at most: an interval of 5 s or more leaves time for what it misses.
 """
 
 import contextlib
 import errno
 import inspect
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +39,7 @@ from device.sensors import (
 from device.sensors.buses import BUSES
 from device.sensors.options import Option, check
 from device.sensors.properties import Property
+from wire.readings import is_sensor_name
 
 _BUS = Option("bus", (int, str), 0, 99)
 _OURS = (
@@ -88,6 +92,8 @@ class CircuitPython(Adapter):
         self._device: Any = None
         self._read: list[tuple[Any, Property]] = []
         self._is_reading = False
+        self._failed = ""
+        self._failed_until_s = 0.0
 
     def open(self) -> None:
         """Import the driver, take its bus, and build it.
@@ -102,6 +108,7 @@ class CircuitPython(Adapter):
             self._device = self._built(device_class)
             self._set_up()
             self._read = self._parts()
+            self._failed = ""
         finally:
             self._is_reading = False
         if not self._read:
@@ -115,9 +122,15 @@ class CircuitPython(Adapter):
         """Read every property once. Raises whatever the driver raises: OSError, RuntimeError may pass."""
         if not self._read:
             raise SensorError("not open")
+        if self._failed and time.monotonic() < self._failed_until_s:
+            raise RuntimeError(self._failed)  # what it gave now would be what it gave before
         self._is_reading = True
         try:
             return [one for device, each in self._read for one in properties.samples(device, each)]
+        except RuntimeError as error:
+            self._failed = str(error)
+            self._failed_until_s = time.monotonic() + properties.repeats_s(self._device)
+            raise
         finally:
             self._is_reading = False
 
@@ -138,12 +151,12 @@ class CircuitPython(Adapter):
         taken = inspect.signature(device_class).parameters
         try:
             return device_class(**self._arguments(taken))
-        except OSError as error:
-            if error.errno == errno.EBUSY:
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            if _is_owned(error):
                 raise SensorError(_OWNED) from error
-            raise
-        except (TypeError, ValueError) as error:
-            raise SensorError(f"{self._name}: {error}{self._hint(error)}") from error
+            if isinstance(error, OSError | RuntimeError):
+                raise
+            raise SensorError(f"{self._name}: {error}{_hint(error)}") from error
 
     def _arguments(self, taken: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
         """Return what the class is called with: ours by the names that it has for them, and its own."""
@@ -200,16 +213,24 @@ class CircuitPython(Adapter):
         read = {name: first} if its is not None else {name: "value"}
         return made, properties.chosen(made, read)[0]
 
-    def _hint(self, error: Exception) -> str:
-        if "No I2C device" in str(error):
-            return ". `telegauge-device doctor` shows what answers on the bus"
-        return ""
-
 
 _OWNED = (
     "a driver of the kernel has this address: read it by that (`driver: iio:NAME` or `hwmon:NAME`; "
     "`telegauge-device doctor` says which), or take its `dtoverlay=` line out of config.txt"
 )
+
+
+def _is_owned(error: BaseException | None) -> bool:
+    """Say whether the kernel refused the address; drivers make "No I2C device" of that."""
+    while error is not None and not (isinstance(error, OSError) and error.errno == errno.EBUSY):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _hint(error: Exception) -> str:
+    if "No I2C device" in str(error):
+        return ". `telegauge-device doctor` shows what answers on the bus"
+    return ""
 
 
 def _form_problems(options: Mapping[str, Any]) -> list[OptionProblem]:
@@ -227,6 +248,12 @@ def _form_problems(options: Mapping[str, Any]) -> list[OptionProblem]:
     if read is not None and not (is_right and read):
         told = "`read` is a list of properties, or a mapping of channels to them"
         found.append(OptionProblem("read", told))
+    for option in ("wrap", "read"):
+        named = options[option] if isinstance(options.get(option), dict) else ()
+        for name in named:
+            if not isinstance(name, str) or not is_sensor_name(name):
+                told = f"`{shown(str(name))}` cannot name a channel: small letters, digits, `_`, a letter first"
+                found.append(OptionProblem(option, told))
     return found
 
 
@@ -255,5 +282,5 @@ def _public(device_class: type) -> list[str]:
     return [
         name
         for name in dir(device_class)
-        if not name.startswith("_") and isinstance(getattr(device_class, name, None), property)
+        if not name.startswith("_") and properties.is_property(device_class, name)
     ]

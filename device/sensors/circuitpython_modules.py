@@ -1,11 +1,10 @@
 """The modules of CircuitPython drivers: found, looked at before they are imported, and imported."""
 
-import importlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from config.problems import shown
-from device.sensors import OptionProblem, SensorError, libraries, source
+from device.sensors import OptionProblem, SensorError, buses, libraries, source
 from device.sensors.options import choices
 from device.sensors.source import SourceError
 
@@ -18,7 +17,7 @@ def loaded(module: str, name: str) -> Any:
     """
     try:
         libraries.findable()
-        return getattr(importlib.import_module(module), name)
+        return getattr(buses.imported(module), name)
     except SourceError as error:
         raise SensorError(str(error)) from error
     except ModuleNotFoundError as error:

@@ -2,6 +2,7 @@
 
     driver: hwmon:sht3x
 
+Options as in `iio`.
 Names and units of the files: Documentation/hwmon/sysfs-interface.rst. Power is in microwatts there,
 and in milliwatts in `iio`.
 """

@@ -1,8 +1,9 @@
 """Driver `iio:NAME`: a chip of the kernel's Industrial I/O drivers, all its channels.
 
     driver: iio:bme280
-    options: {address: 0x76}      # where there is more than one of that name
+    options: {address: 0x76}      # where there is more than one of that name; also `bus`, `pin`
 
+All channels, or with `read: [temperature]` some, or with `read: {outside: temperature}` by other names.
 Names and units of the files: Documentation/ABI/testing/sysfs-bus-iio. A file `_input` is in that
 unit as it is, of a file `_raw` (raw + offset) * scale is.
 """
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from device.sensors import Channel, OptionProblem, sysfs
+from device.sensors.devices import names_of
 from device.sensors.quantities import channel
-from device.sensors.sysfs import KernelSensor, Place, names_of, said
+from device.sensors.sysfs import KernelSensor, Place, said
 
 _FILE = re.compile(r"in_([a-z]+)([0-9]*)(?:-([a-z]+)([0-9]+))?(?:_([a-z0-9_]+?))?_(input|raw)")
 

@@ -13,6 +13,7 @@ from typing import Any
 from device import sensors
 from device.sensors import Adapter, Channel, OptionProblem, Sample, SensorError, libraries
 from device.sensors.aliases import ADDRESS, ALIASES, PIN, Alias, Way
+from device.sensors.devices import AbsentError
 from device.sensors.options import Option, check
 from device.sensors.source import SourceError
 from device.sensors.sysfs import ROOT
@@ -20,9 +21,10 @@ from device.sensors.sysfs import ROOT
 _BUS = Option("bus", (int,), 0, 99)
 _ACCEPTED = {
     ADDRESS: Option(ADDRESS, (int,), 0x03, 0x77),
-    PIN: Option(PIN, (int, str)),
+    PIN: Option(PIN, (int,), 0, 27),
 }
-_KERNEL = ("iio", "hwmon", "w1")
+_KERNEL = ("iio", "hwmon")
+_HEADER_BUS, _USUAL_PIN = 1, 4
 
 
 def problems(name: str | None, options: Mapping[str, Any]) -> list[OptionProblem]:
@@ -53,7 +55,7 @@ class Named(Adapter):
 
     def __init__(self, name: str, alias: Alias, options: Mapping[str, Any]) -> None:
         self.channels: Sequence[Channel] = ()
-        self.lane = f"i2c-{options.get('bus', 1)}" if alias.addresses else ""
+        self.lane = f"i2c-{options.get(_BUS.name, _HEADER_BUS)}" if alias.addresses else ""
         self._name = name
         self._alias = alias
         self._options = options
@@ -64,14 +66,19 @@ class Named(Adapter):
 
         Raises:
             SensorError: none is; the message says how to get each.
-            Exception: whatever the way raises that should be open.
+            Exception: whatever the way raises that is open.
         """
         refused: list[str] = []
         for way in self._alias.ways:
-            if (why_not := self._why_not(way)) is None:
-                self._take(way, refused)
+            try:
+                _check_installed(way)
+                self._open(way)
+            except AbsentError as error:
+                self.close()
+                refused.append(self._how(way, error))
+            else:
+                self.note = way.driver + (f", as {refused[0]}" if refused else "")
                 return
-            refused.append(why_not)
         raise SensorError(f"nothing reads a {self._name} here: {'; or '.join(refused)}")
 
     def read(self) -> Sequence[Sample]:
@@ -92,44 +99,67 @@ class Named(Adapter):
         if taken is not None:
             taken.close()
 
-    def _take(self, way: Way, refused: Sequence[str]) -> None:
-        self._taken = sensors.make(way.driver, _options(way, self._options))
+    def _open(self, way: Way) -> None:
+        """Open a way; where no address was said, at each that the sensor may have.
+
+        What a library takes for usual is not what most boards have.
+        """
+        given = _options(self._alias, way, self._options)
+        has_choice = way.package and ADDRESS not in given
+        *others, last = self._alias.addresses if has_choice and self._alias.addresses else (None,)
+        for address in others:
+            with contextlib.suppress(SensorError, OSError):
+                self._open_with({**given, ADDRESS: address}, way)
+                return
+            self.close()
+        self._open_with(given if last is None else {**given, ADDRESS: last}, way)
+
+    def _open_with(self, options: Mapping[str, Any], way: Way) -> None:
+        self._taken = sensors.make(way.driver, options)
         self._taken.open()
         self.channels = self._taken.channels
-        self.note = way.driver if not refused else f"{way.driver}, as {refused[0]}"
 
-    def _why_not(self, way: Way) -> str | None:
-        """Say why a way is not open, and how to open it; None: it is."""
-        adapter = way.driver.partition(":")[0]
-        if adapter in _KERNEL:
-            return self._no_device(way)
-        with contextlib.suppress(SourceError):
-            libraries.findable()
-        if find_spec(way.driver.partition(":")[2].partition(".")[0]) is None:
-            return f"{way.package} is not installed: `{libraries.INSTALL} {way.package}`"
-        return None
-
-    def _no_device(self, way: Way) -> str | None:
-        probe = sensors.make(way.driver, _options(way, self._options))
-        try:
-            probe.open()
-        except (SensorError, OSError) as error:
-            line = way.overlay.replace("PIN", str(self._options.get(PIN, "4")))
-            how = f": `{line}` in /boot/firmware/config.txt and a reboot" if line else ""
-            why = str(error).partition("; there are")[0]
-            return f"{why}{how}"
-        finally:
-            probe.close()
-        return None
+    def _how(self, way: Way, why_not: AbsentError) -> str:
+        """Say why a way is not open, and what opens it."""
+        why = str(why_not).partition("; there are")[0]
+        line = overlay_line(self._alias, way, self._options)
+        return why + (f": `{line}` in /boot/firmware/config.txt and a reboot" if line else "")
 
 
-def _options(way: Way, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a way: its own, and of those given what it understands."""
-    adapter = way.driver.partition(":")[0]
-    understood = {ADDRESS, ROOT.name} if adapter in _KERNEL else {ADDRESS, PIN, _BUS.name}
-    if adapter in _KERNEL and way.driver.startswith("w1"):
-        understood = {ROOT.name}
-    found = {name: value for name, value in given.items() if name in understood}
-    if adapter not in _KERNEL and isinstance(found.get(PIN), int):
+def overlay_line(alias: Alias, way: Way, options: Mapping[str, Any]) -> str:
+    """Return the line of config.txt that loads the kernel's driver; empty where there is none.
+
+    The address is always in it where a chip may have several: overlays differ in which they take for
+    usual.
+    """
+    line = way.overlay.replace("PIN", str(options.get(PIN, _USUAL_PIN)))
+    if line and len(alias.addresses) > 1:
+        line += f",addr={options.get(ADDRESS, alias.addresses[0]):#04x}"
+    bus = options.get(_BUS.name, _HEADER_BUS)
+    return f"{line},i2c{bus}" if line and bus != _HEADER_BUS else line
+
+
+def _check_installed(way: Way) -> None:
+    """See that the library of a way is there, without importing it.
+
+    Raises:
+        AbsentError: it is not.
+    """
+    if not way.package:
+        return
+    with contextlib.suppress(SourceError):
+        libraries.findable()
+    if find_spec(way.driver.partition(":")[2].partition(".")[0]) is None:
+        told = f"{way.package} is not installed: `{libraries.INSTALL} {way.package}`"
+        raise AbsentError(told)
+
+
+def _options(alias: Alias, way: Way, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a way: its own, and those given. The kernel's has no more channels than others."""
+    if way.driver.partition(":")[0] in _KERNEL:
+        return {"read": list(alias.channels), **way.options, **given}
+    found = {**way.options, **given}
+    found.pop(ROOT.name, None)
+    if PIN in found:
         found[PIN] = f"D{found[PIN]}"
-    return {**way.options, **found}
+    return found

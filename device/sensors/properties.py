@@ -4,8 +4,10 @@ https://docs.circuitpython.org/en/latest/docs/design_guide.html, "Sensor propert
 that is not there has no unit of its own: what is read by it may be anything.
 """
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from device.sensors import Channel, Sample
@@ -51,17 +53,27 @@ SHARED = {
     "gyro": Known("angular_velocity", has_axes=True),
     "magnetic": Known("magnetic_field", has_axes=True),
 }
-# Where a class keeps to another unit, or has a name that is nothing elsewhere.
+_GAUSS = 100.0  # uT
+# Where a class, or what inherits from it, keeps to another unit, or has a name that is nothing elsewhere.
 OF_CLASS = {
     "INA219": {"power": Known("power")},
     "INA260": {"power": Known("power", 0.001)},
-    "INA226": {"power": Known("power")},
-    "INA228": {"power": Known("power", 0.001)},
+    "INA228": {"current": Known("current"), "power": Known("power")},  # in A and W
+    "LSM9DS0": {
+        "gyro": Known("angular_velocity", math.radians(1), has_axes=True),
+        "magnetic": Known("magnetic_field", _GAUSS, has_axes=True),
+    },
+    "LSM9DS1": {"magnetic": Known("magnetic_field", _GAUSS, has_axes=True)},
 }
+# What gives its last values as new ones for so long after it has failed.
+_REPEATS_S = {"DHTBase": 2.0}
 
 
 class Property(NamedTuple):
-    """A property that is read: its channels, and what its value is multiplied by."""
+    """A property, or method without arguments, that is read.
+
+    Its channels, and what its value is multiplied by.
+    """
 
     name: str
     channels: Sequence[Channel]
@@ -70,13 +82,32 @@ class Property(NamedTuple):
 
 def known(device_class: type) -> dict[str, Known]:
     """Return the properties that a class has of those that are known, one a quantity."""
-    table = {**SHARED, **OF_CLASS.get(device_class.__name__, {})}
     found: dict[str, Known] = {}
-    for name, its in table.items():
+    for name, its in _table(device_class).items():
         is_new = its.quantity not in {each.quantity for each in found.values()}
-        if is_new and hasattr(device_class, name):
+        if is_new and is_property(device_class, name):
             found[name] = its
     return found
+
+
+def is_property(device_class: type, name: str) -> bool:
+    """Say whether a class has such a property, or a register of its chip by that name: no method."""
+    # A register cannot be had of the class: it would ask the chip.
+    attribute = inspect.getattr_static(device_class, name, None)
+    is_method = isinstance(attribute, FunctionType | classmethod | staticmethod)
+    return hasattr(attribute, "__get__") and not is_method
+
+
+def _table(device_class: type) -> dict[str, Known]:
+    table = dict(SHARED)
+    for base in reversed(device_class.__mro__):
+        table.update(OF_CLASS.get(base.__name__, {}))
+    return table
+
+
+def repeats_s(device: Any) -> float:
+    """Return for how long after a failure a device gives its last values as if they were new."""
+    return max(_REPEATS_S.get(base.__name__, 0.0) for base in type(device).__mro__)
 
 
 def chosen(device: Any, read: Mapping[str, str] | Sequence[str] | None) -> list[Property]:
@@ -87,15 +118,15 @@ def chosen(device: Any, read: Mapping[str, str] | Sequence[str] | None) -> list[
     Raises:
         AttributeError: no such property.
     """
-    table = known(type(device))
     if read is None:
-        return [_known_property(name, its) for name, its in table.items()]
+        return [_known_property(name, its) for name, its in known(type(device)).items()]
+    table = _table(type(device))  # also a second name for a quantity, such as BME280's `humidity`
     wanted = read.items() if isinstance(read, Mapping) else [(None, name) for name in read]
     found = []
     for named, name in wanted:
         its = table.get(name)
         if its is None:
-            shape = getattr(device, name)
+            shape = _value(device, name)
             found.append(Property(name, _shaped(named or name.lower(), shape), 1.0))
         else:
             found.append(_known_property(name, its, named))
@@ -104,7 +135,7 @@ def chosen(device: Any, read: Mapping[str, str] | Sequence[str] | None) -> list[
 
 def samples(device: Any, its: Property) -> list[Sample]:
     """Read a property. Raises whatever the driver raises."""
-    value = getattr(device, its.name)
+    value = _value(device, its.name)
     parts = value if isinstance(value, tuple | list) else [value]
     if len(parts) != len(its.channels):
         parts = [None] * len(its.channels)
@@ -112,6 +143,11 @@ def samples(device: Any, its: Property) -> list[Sample]:
         Sample(where.name, _number(part, its.factor, where.decimals), where.unit)
         for where, part in zip(its.channels, parts, strict=True)
     ]
+
+
+def _value(device: Any, name: str) -> Any:
+    value = getattr(device, name)
+    return value() if callable(value) else value
 
 
 def _known_property(name: str, its: Known, named: str | None = None) -> Property:
@@ -131,4 +167,6 @@ def _number(value: Any, factor: float, decimals: int | None) -> float:
     if value is None or isinstance(value, str | bytes):
         return math.nan
     number = float(value) * factor
-    return number if decimals is None or not math.isfinite(number) else round(number, decimals)
+    if not math.isfinite(number):
+        return math.nan
+    return number if decimals is None else round(number, decimals)

@@ -19,6 +19,7 @@ Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _MAX_BYTES = 1024 * 1024
+_MAX_LINKS = 40  # as path_resolution(7)
 
 
 class SourceError(Exception):
@@ -48,7 +49,7 @@ def found(module: str, folder: Path) -> Module:
         SourceError: there is none.
     """
     alone = folder / f"{module}.py"
-    if "." not in module and alone.is_file():
+    if "." not in module and _is_file(alone):
         return Module(module, alone, is_installed=False)
     origin = _installed(module)
     if origin is None:
@@ -69,10 +70,9 @@ def check_writers(file: Path) -> None:
     Raises:
         SourceError: somebody could.
     """
-    whole, real = Path(os.path.abspath(file)), file.resolve()  # noqa: PTH100 - links stay links
-    for path in dict.fromkeys((whole, real, *whole.parents, *real.parents)):
+    for path in _steps(file):
         try:
-            status = path.stat()
+            status = path.lstat()
         except OSError as error:
             raise SourceError(f"cannot look at {path}: {error.strerror}") from None
         if status.st_uid not in (0, os.geteuid()):
@@ -81,7 +81,8 @@ def check_writers(file: Path) -> None:
                 f"`sudo chown root {path}`"
             )
         is_sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-        if status.st_mode & _OTHERS_WRITE and not is_sticky:
+        is_link = stat.S_ISLNK(status.st_mode)  # its mode means nothing, its folder's does
+        if status.st_mode & _OTHERS_WRITE and not is_sticky and not is_link:
             raise SourceError(
                 f"others may write {path} (mode {stat.S_IMODE(status.st_mode):04o}), and so run code "
                 f"as this user: `sudo chmod go-w {path}`"
@@ -117,6 +118,11 @@ def keywords(definition: Definition) -> Keywords | None:
     return Keywords((), (), is_open=False)
 
 
+def is_async(definition: Definition) -> bool:
+    """Say whether a call would give something to await instead of a value."""
+    return isinstance(definition, ast.AsyncFunctionDef)
+
+
 def lacks_method(definition: Definition, name: str) -> bool:
     """Say whether this is a class that surely has no such method."""
     if not isinstance(definition, ast.ClassDef) or definition.decorator_list:
@@ -125,6 +131,31 @@ def lacks_method(definition: Definition, name: str) -> bool:
         return False
     names = {each for names, _ in _bindings(definition.body) for each in names}
     return not {name, "__getattr__"} & names
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return stat.S_ISREG(file.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise SourceError(f"cannot look at {file}: {error.strerror}") from None
+
+
+def _steps(file: Path) -> Iterator[Path]:
+    """Give all that lies on the way to a file, as the kernel goes it: folders, links, the file."""
+    at, links = Path("/"), 0
+    ahead = list(reversed(file.absolute().parts))
+    while ahead:
+        at = at.parent if ahead[-1] == ".." else at / ahead[-1]
+        del ahead[-1]
+        yield at
+        if at.is_symlink():
+            links += 1
+            if links > _MAX_LINKS:
+                raise SourceError(f"{file} is a link that leads to itself")
+            ahead.extend(reversed(at.readlink().parts))
+            at = at.parent
 
 
 def _installed(module: str) -> str | None:
@@ -154,7 +185,8 @@ def _parsed(file: Path) -> ast.Module:
     try:
         return ast.parse(source, str(file))
     except SyntaxError as error:
-        raise SourceError(f"{file}:{error.lineno}: {error.msg}") from None
+        where = f"{file}:{error.lineno}:" if error.lineno else f"{file} is no Python:"
+        raise SourceError(f"{where} {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise SourceError(f"{file} is no Python: {error}") from None
 

@@ -1,7 +1,6 @@
 """Sensors that the kernel reads, as files below /sys: what the adapters of its driver classes share.
 
-A device is found by the name that its driver gives it, never by its number, which changes with each
-boot. Its files stay open between reads: reading one from its beginning lets the driver measure anew
+Files stay open between reads: reading one from its beginning lets the driver measure anew
 (Documentation/filesystems/sysfs.rst), at a twentieth of what opening costs.
 """
 
@@ -9,23 +8,20 @@ import contextlib
 import errno
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from config.problems import shown
-from device.sensors import Adapter, Channel, OptionProblem, Sample, SensorError
+from device.sensors import Adapter, Channel, OptionProblem, Sample, SensorError, devices
 from device.sensors.options import Option, check
+from wire.readings import is_sensor_name
 
 ROOT = Option("root", (str,), least=1, default="/")
-OPTIONS = (Option("address", (int,), 0x03, 0x3FF), ROOT)
+OPTIONS = (*devices.OPTIONS, Option("read", (list, dict), 1, 99), ROOT)
 
 _LINE_BYTES = 64
-# 1-0076: what hangs on I2C bus 1 at the address 0x76.
-_ON_I2C = re.compile(r"[0-9]+-([0-9a-f]{4})")
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ENXIO)
 
 
@@ -37,7 +33,24 @@ def problems(
     if not argument or "/" in argument:
         asked = f"write `{adapter}:NAME`, the name as its driver gives it, such as `{example}`"
         found.append(OptionProblem(None, asked))
+    elif not found and (told := _read_problem(_by_channel(options))):
+        found.append(OptionProblem("read", told))
     return found
+
+
+def _read_problem(read: Mapping[str, Any]) -> str | None:
+    for ours, its in read.items():
+        if not isinstance(its, str):
+            return "`read` is a list of channels, or a mapping of names of yours to them"
+        if not is_sensor_name(ours):
+            return f"`{shown(ours)}` in `read` is no name of a channel: small letters, digits and _"
+    return None
+
+
+def _by_channel(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is to be read as channel -> its name here; nothing: all."""
+    read = options.get("read") or {}
+    return read if isinstance(read, dict) else dict(zip(read, read, strict=True))
 
 
 @dataclass(frozen=True)
@@ -75,12 +88,12 @@ class _Open:
 
 
 class KernelSensor(Adapter):
-    """One device of the kernel's. Those who inherit give `_find` and `_places`."""
+    """One device of the kernel's. Those who inherit give `_devices` and `_places`."""
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.channels: Sequence[Channel] = ()
-        self._name = name
-        self._address: int | None = options.get("address")
+        self._wanted = devices.wanted(name, options)
+        self._read = _by_channel(options)
         self._root = Path(options.get("root") or "/")
         self._files = contextlib.ExitStack()
         self._open: list[_Open] = []
@@ -89,10 +102,13 @@ class KernelSensor(Adapter):
         """Find the device and its channels.
 
         Raises:
-            SensorError: there is none of that name, more than one, or it gives nothing to read.
+            AbsentError: there is none of that name.
+            SensorError: more than one, or it does not give what is to be read.
         """
-        folder = self._one(list(self._devices()))
+        folder = devices.the_one(self._wanted, list(self._devices()))
         places = unique(self._places(folder))
+        if self._read:
+            places = _chosen(places, self._read)
         if not places:
             raise SensorError(f"{folder} has nothing to read")
         with contextlib.ExitStack() as files:
@@ -135,27 +151,6 @@ class KernelSensor(Adapter):
         """Give what a device has to read."""
         raise NotImplementedError
 
-    def _one(self, folders: list[Path]) -> Path:
-        found = [
-            each
-            for each in folders
-            if any(fnmatchcase(name, self._name) for name in names_of(each))
-        ]
-        if self._address is not None:
-            found = [each for each in found if address_of(each) == self._address]
-        if len(found) == 1:
-            return found[0]
-        there = ", ".join(sorted(map(_told, found or folders))) or "none"
-        at = "" if self._address is None else f" at {self._address:#04x}"
-        if found:
-            raise SensorError(
-                f"{len(found)} devices are named `{self._name}`{at}: {there}. `address` tells them apart"
-            )
-        raise SensorError(
-            f"the kernel has no device `{shown(self._name)}`{at}; there are: {there}. Its driver is loaded "
-            "by a line `dtoverlay=...` in /boot/firmware/config.txt, and a reboot"
-        )
-
 
 def opened(file: Path, files: contextlib.ExitStack) -> int:
     """Open a file for `number`, and leave its closing to `files`."""
@@ -187,32 +182,6 @@ def said(file: Path) -> float:
         raise OSError(f"{file} says `{shown(text.strip())}`, which is no number") from None
 
 
-def names_of(folder: Path) -> list[str]:
-    """Return the names that a device goes by.
-
-    A driver may call it by its chip, by its node in the device tree (`dht11@0`) or by its bus
-    (`1-0040`); then the chip's own name is that of what it is on.
-    """
-    name, parent = _name(folder), _name(folder.resolve().parent)
-    parent = parent or _name(folder / "device")
-    return [each for each in (name, name.partition("@")[0], parent) if each]
-
-
-def _name(folder: Path) -> str:
-    try:
-        return (folder / "name").read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def address_of(folder: Path) -> int | None:
-    """Return the I2C address of what a device is on, if it is on such a bus."""
-    for part in reversed(folder.resolve().parts):
-        if on_i2c := _ON_I2C.fullmatch(part):
-            return int(on_i2c[1], 16)
-    return None
-
-
 def unique(places: Iterator[Place]) -> list[Place]:
     """Return the places, none twice by name: a later one of a name gets a number."""
     found: dict[str, Place] = {}
@@ -225,7 +194,17 @@ def unique(places: Iterator[Place]) -> list[Place]:
     return list(found.values())
 
 
-def _told(folder: Path) -> str:
-    address = address_of(folder)
-    name = (names_of(folder) or [folder.name])[0]
-    return name if address is None else f"{name} at {address:#04x}"
+def _chosen(places: Sequence[Place], read: Mapping[str, str]) -> list[Place]:
+    """Return what is to be read of the places, by the names that it is to have.
+
+    Raises:
+        SensorError: some of it is not there.
+    """
+    there = {place.channel.name: place for place in places}
+    if missing := [its for its in read.values() if its not in there]:
+        names = ", ".join(shown(its) for its in missing)
+        raise SensorError(f"`read`: it has no {names}; it has {', '.join(there)}")
+    return [
+        replace(there[its], channel=replace(there[its].channel, name=ours))
+        for ours, its in read.items()
+    ]

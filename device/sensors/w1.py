@@ -3,7 +3,7 @@
     driver: 'w1:28-0316a2795aff'     # one probe: the channel `temperature`
     driver: 'w1:*'                   # all there are: a channel each, `p_28_0316a2795aff`
 
-A probe takes 0.75 s to convert, one after the other: with many, `timeout` is to be longer.
+A probe takes 0.75 s to convert, one after the other; `timeout` is never less than that takes.
 Documentation/w1/slaves/w1_therm.rst; DS18B20 datasheet (Analog Devices, 19-7487).
 """
 
@@ -31,6 +31,7 @@ _POWER_ON = 85.0
 _NEAR = 10.0
 # What drivers say of a probe that does not answer; it measures from -55 on.
 _ABSENT = -127.0
+_CONVERTS_S = 0.75
 _TEMPERATURE = channel("temperature")
 
 
@@ -62,6 +63,11 @@ class Probes(Adapter):
         self._wanted = wanted
         self._folder = root / "sys/bus/w1/devices"
         self._last: dict[str, float] = {}
+
+    @property
+    def takes_s(self) -> float:  # type: ignore[override]
+        """A second for the bus, and each probe's conversion."""
+        return 1.0 + _CONVERTS_S * len(self.channels)
 
     def open(self) -> None:
         """Look what is there.

@@ -20,11 +20,15 @@ class Chip(Protocol):
 
 
 class Bus:
-    """A bus; `failures` calls fail first, as if a wire was loose."""
+    """A bus; `failures` calls fail first, as if a wire was loose.
+
+    `claimed` are addresses that a driver of the kernel has.
+    """
 
     def __init__(self, chips: dict[int, Chip]) -> None:
         self.chips = chips
         self.failures = 0
+        self.claimed: set[int] = set()
         self.closed = 0
         self._i2c_bus = self
 
@@ -61,6 +65,8 @@ class Bus:
         if self.failures:
             self.failures -= 1
             raise OSError(errno.EREMOTEIO, os.strerror(errno.EREMOTEIO))
+        if address in self.claimed:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
         if address not in self.chips:
             raise OSError(errno.EREMOTEIO, os.strerror(errno.EREMOTEIO))
         return self.chips[address]

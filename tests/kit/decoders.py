@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from collector.clock import OWN, Dating, Known
 from collector.query import parts, readings_of
 from collector.store import BatchRow
 from kit import hearing, samples
@@ -154,7 +155,9 @@ def _query(sealed: bytes) -> bool:
     header = _attempt(BatchError, open_header, sealed)
     if isinstance(header, BatchError):
         return False
-    row = BatchRow(1, "greenhouse", header.last_ns + header.clock.offset_ns, sealed)
+    offset_ns = header.clock.offset_ns
+    dating = OWN if header.clock.synchronised else Dating(Known.DERIVED, offset_ns)
+    row = BatchRow(1, "greenhouse", header.last_ns + offset_ns, sealed, dating)
     found = list(parts(row, "*"))
     if None in found:
         assert found == [None]
@@ -162,8 +165,8 @@ def _query(sealed: bytes) -> bool:
     sizes = {len(part.times_ns) for part in found if part}
     assert sum(len(part.times_ns) for part in found if part) == header.readings <= MAX_READINGS
     assert 0 not in sizes
-    offset_ns = header.clock.offset_ns
     for reading in readings_of(row, "*"):
+        assert reading.time_ns is not None
         assert header.first_ns <= reading.time_ns - offset_ns <= header.last_ns
         assert is_one_line(reading.series + reading.unit)
     return True

@@ -33,7 +33,8 @@ BindReadOnlyPaths=/usr/local/share/cpuinfo:/proc/cpuinfo
 {_PYTHON}
 """,
 }
-_CLOCK = "import time; print(time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME))"
+# What turns CLOCK_BOOTTIME there into UTC.
+CLOCK = "import time; print(time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME))"
 UNITS = tuple(_DROP_INS)
 
 
@@ -60,7 +61,7 @@ class Pi(Machine):
         """Switch it on, and wait until it is up."""
         super().boot(*arguments)
         here_ns = time.time_ns() - boottime_ns()
-        self._ahead_ns = int(self.run(f"python3 -c '{_CLOCK}'")) - here_ns
+        self._ahead_ns = int(self.run(f"python3 -c '{CLOCK}'")) - here_ns
 
     def cut_power(self) -> None:
         """End it at once."""

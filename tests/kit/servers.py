@@ -26,7 +26,7 @@ from kit.waiting import WITHIN_S, until
 from kit.wireworks import MOMENT
 from service import tls
 from wire import frames
-from wire.bodies import Ack, Held, Marks, Reject
+from wire.bodies import Ack, Held, Marks, Moment, Reject
 from wire.conversation import Closed, Conversation, Event, State
 from wire.frames import Body
 from wire.greetings import Ready
@@ -112,7 +112,10 @@ class Peer:
 
 
 class Device(Peer):
-    """The device's end of a session, on a real socket; with a `prover` it has a key."""
+    """The device's end of a session, on a real socket; with a `prover` it has a key.
+
+    `clock` is what its PONGs say; None: it is of an earlier version.
+    """
 
     def __init__(
         self,
@@ -120,8 +123,9 @@ class Device(Peer):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         prover: Prover | None = None,
+        clock: Callable[[], Moment] | None = None,
     ) -> None:
-        self.sender = _AnyAck(name, "test", asyncio.get_running_loop().time(), prover)
+        self.sender = _AnyAck(name, "test", asyncio.get_running_loop().time(), prover, clock)
         super().__init__(self.sender, (reader, writer))
 
     async def hold(self, *epochs: bytes, lost: str | None = None) -> dict[bytes, int]:
@@ -173,6 +177,7 @@ class ServerRig:
         )
         self.datagrams = Datagrams(self.writer.store_datagrams, self.space.is_low)
         self.made: list[Session] = []
+        self.device_clock: Callable[[], Moment] | None = None
         self.certificate = own_certificate(file.parent, {})
         self.admission = Admission(plain_on_loopback)
         self.services = Services(
@@ -207,7 +212,7 @@ class ServerRig:
             fingerprint = tls.peer_fingerprint(writer.transport)
             assert fingerprint is not None
             prover = Prover(key, secrets.token_bytes(NONCE_BYTES), fingerprint)
-        device = Device(name, reader, writer, prover)
+        device = Device(name, reader, writer, prover, self.device_clock)
         self._peers.append(device)
         return device
 

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from collector.store.database import FILE_NAME
 from collector.times import END_OF_TIME_NS
 from kit import oracle, packages
 from kit.machine import JOB_WITHIN_S, Machine, made, running
-from kit.pi import UNITS, Pi
+from kit.pi import CLOCK, UNITS, Pi
 from kit.results import Results
 from kit.waiting import wait_until
 
@@ -25,6 +26,19 @@ SECOND_NS = 10**9
 CUTS = 4
 
 INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install -y -q /exchange/*.deb"
+# Two chips that are tables of registers: an LM75, read by its kernel driver, and one that nobody has.
+CHIPS = """
+insmod /exchange/i2c-stub.ko chip_addr=0x48,0x76
+until [ -e /dev/i2c-0 ]; do sleep 0.1; done
+i2cset -y 0 0x76 0xd0 0x58 b
+i2cset -y 0 0x48 0x00 0x0019 w
+echo lm75 0x48 >/sys/bus/i2c/devices/i2c-0/new_device
+"""
+BOARD = """
+  board:
+    driver: hwmon:lm75
+    interval: 100ms
+"""
 BUTTON = """
   door:
     driver: gpiozero:Button
@@ -330,3 +344,68 @@ def assert_nothing_is_lost(pi: Pi) -> None:
     verdict = pi.verdict(store)
     assert verdict.clean, f"{verdict}\n{pi.journal()}"
     assert oracle.gaps(store) == []
+
+
+def test_chip_is_read_through_its_kernel_driver(running_pi: Pi) -> None:
+    """In degC, as its registers say; one that is taken away is bad, and found again once it is back."""
+    shutil.copy(f"{made('kernel')}.i2c-stub.ko", running_pi.exchange / "i2c-stub.ko")
+    running_pi.run(CHIPS)
+    running_pi.configure(BUTTON + BOARD, python=LEAK)
+    read = "telegauge-device read board --json"
+    (result,) = json.loads(running_pi.run(read))
+    assert (result["series"], result["value"], result["unit"]) == (
+        "pi/board.temperature",
+        25,
+        "degC",
+    )
+    running_pi.run("i2cset -f -y 0 0x48 0x00 0x801e w")
+    assert json.loads(running_pi.run(read))[0]["value"] == 30.5
+    running_pi.run("echo 0x48 >/sys/bus/i2c/devices/i2c-0/delete_device")
+    assert json.loads(running_pi.run(f"{read} || [ $? = 1 ]"))[0]["quality"] == "bad"
+    running_pi.run("echo lm75 0x48 >/sys/bus/i2c/devices/i2c-0/new_device")
+    assert json.loads(running_pi.run(read))[0]["value"] == 30.5
+    doctor = running_pi.run("telegauge-device doctor || [ $? = 1 ]")
+    assert "0x48" in doctor
+    assert "lm75" in doctor, "the kernel's driver has it"
+    assert "0x76" in doctor
+    assert "driver: bme280" in doctor or "driver: bmp280" in doctor, "a block to paste"
+    running_pi.wait_for_reads(20)
+    values = {
+        value
+        for _, value, quality in readings(running_pi.store(), "pi/board.temperature")
+        if not quality
+    }
+    assert values == {25.0, 30.5}
+
+
+# What NTP does once it has the time: the right clock, and the kernel trusts it (adjtimex(2)).
+SYNCHRONISE = """
+import ctypes, sys, time
+time.clock_settime(time.CLOCK_REALTIME, float(sys.argv[1]))
+timex = (ctypes.c_long * 64)()
+timex[0] = 0x0010 | 0x0004 | 0x0008  # ADJ_STATUS, ADJ_MAXERROR, ADJ_ESTERROR
+ctypes.CDLL(None).adjtimex(timex)
+"""
+
+
+def test_boot_in_1970_gets_its_right_times(pi: Pi) -> None:
+    """The Pi has no clock: what it read before it knew the time is dated once it does, to the second."""
+    pi.boot()
+    pi.run("systemctl stop telegauge-device telegauge-collector; date -s @600")
+    pi.configure()
+    pi.wait_for_reads(30)
+    early = pi.run(
+        "telegauge-collector query 'pi/count.*' --start 1960-01-01 --end 2100-01-01 --json"
+    )
+    assert all(json.loads(line)["time"] is None for line in early.splitlines())
+    (pi.exchange / "synchronise.py").write_text(SYNCHRONISE)
+    true_s = time.time()
+    pi.run(f"python3 /exchange/synchronise.py {true_s}")
+    offset_ns = int(pi.run(f"python3 -c '{CLOCK}'"))
+    pi.wait_for_reads(30)
+    store = pi.store()
+    given = [int(line.split()[-1]) for line in (pi.exchange / "ledger").read_text().splitlines()]
+    times_ns = [time_ns for time_ns, _, _ in readings(store, "pi/count.value_1")]
+    assert len(times_ns) >= 60
+    assert min(times_ns) == pytest.approx(given[0] + offset_ns, abs=SECOND_NS)
+    assert max(times_ns) == pytest.approx(given[-1] + offset_ns, abs=SECOND_NS)

@@ -20,9 +20,10 @@ from collector.store.database import FILE_NAME
 from kit import programs
 from kit.losses import add_gap
 from kit.programs import Program
-from kit.stores import BOOTED_NS, batch, change, commit, described, read, rows, transaction
+from kit.stores import BOOTED_NS, at_ns, batch, change, commit, described, read, rows, transaction
 from kit.waiting import WITHIN_S, wait_until
 from wire import frames
+from wire.batches import ClockPair
 from wire.bodies import Ack
 from wire.greetings import Hello
 from wire.readings import Quality
@@ -258,6 +259,36 @@ def test_series_as_json(filled: Program) -> None:
     assert air["last_quality"] == "bad (read_failed)"
     assert air["last_time_ns"] == BOOTED_NS + 3 * 10**9
     assert (soil["last_time_ns"], soil["interval_s"]) == (None, 1.0)
+
+
+@pytest.fixture
+def undated(collector: Program) -> Program:
+    """A collector that is not started, with a reading of which nobody knows when it was taken."""
+    with transaction(store(collector), at_ns(9)) as group:
+        group.describe("greenhouse", described("air.temperature"))
+        unset = ClockPair(10**9, 7, synchronised=False)
+        group.store("greenhouse", [batch(1, read(1, 20.25), clock=unset)])
+    return collector
+
+
+def test_series_whose_last_time_is_unknown(undated: Program) -> None:
+    """It is no reason to leave the reading out, nor to make up a time."""
+    (_, line) = undated.command("series").stdout.splitlines()
+    assert line.split()[1:5] == ["20.2", "degC", "good", "unknown"]
+    (facts,) = json.loads(undated.command("series", "--json").stdout)
+    assert (facts["last_value"], facts["last_time_ns"]) == (20.25, None)
+    assert (facts["last_time_known"], facts["last_time_error_ns"]) == ("unknown", None)
+    assert (facts["last_earliest_ns"], facts["last_latest_ns"]) == (None, at_ns(9))
+
+
+def test_query_of_an_unknown_time(undated: Program) -> None:
+    """A range that it may lie in has it; a range behind it has not."""
+    done = undated.command("query", "--end", str(BOOTED_NS // 10**9))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("unknown ")
+    assert "(read before 2026-" in done.stdout
+    assert undated.command("query", "--start", str(BOOTED_NS // 10**9 + 9 + 1)).returncode == 1
+    assert "greenhouse" in undated.command("status").stdout
 
 
 def test_series_that_nothing_matches(filled: Program) -> None:

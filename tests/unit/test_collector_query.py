@@ -8,18 +8,23 @@ import numpy as np
 import pytest
 
 from collector import query
-from collector.query import Answer
+from collector.clock import Dating, Known
+from collector.query import Answer, DatedReading
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.times import END_OF_TIME_NS
 from kit.stores import (
     BOOTED_NS,
     OTHER_EPOCH,
     SECOND_NS,
+    THIRD_EPOCH,
     arrived,
+    at_ns,
     batch,
     change,
     commit,
     described,
+    held,
+    holding,
     open_reader,
     read,
     rows,
@@ -28,7 +33,9 @@ from kit.stores import (
 from kit.wireworks import BOOT, CLOCK, EPOCH, sealed_batch
 from wire.batches import ClockPair, Place, seal
 from wire.blocks import OpenBody, Point
-from wire.readings import Quality, Reading
+from wire.bodies import Moment
+from wire.readings import Quality
+from wire.receiver import Arrived
 
 
 @pytest.fixture
@@ -143,7 +150,9 @@ def test_bad_readings_are_kept_as_they_are(file: Path) -> None:
     assert part.qualities.tolist() == [0, Quality.READ_FAILED, 1]
     assert np.isnan(part.values).tolist() == [False, True, False]
     first, second, third = query.as_readings(part)
-    assert first == Reading("greenhouse/air.temperature", BOOTED_NS + SECOND_NS, 20.0, 0, "degC")
+    assert first == DatedReading(
+        "greenhouse/air.temperature", BOOTED_NS + SECOND_NS, 20.0, 0, "degC"
+    )
     assert math.isnan(second.value)
     assert third.quality == 1
 
@@ -198,14 +207,16 @@ def test_odd_clock_pair_breaks_no_question(
     """A device may send any two clocks whose sum is a time: the offset alone need not be one."""
     body = OpenBody()
     body.add("air", first_ns, [Point("temperature", "degC", 1.0, 0)])
-    odd = seal(body, Place(EPOCH, 1, 0), BOOT, ClockPair(boot_ns, wall_ns, synchronised=False))
-    commit(file, "odd", arrived(odd))
+    for device, synchronised in (("odd", True), ("unset", False)):
+        clock = ClockPair(boot_ns, wall_ns, synchronised)
+        commit(file, device, arrived(seal(body, Place(EPOCH, 1, 0), BOOT, clock)))
     commit(file, "greenhouse", batch(1))
     answer = asked(file)
     assert answer.undecodable_batches == 0
     times_ns = {part.series: part.times_ns.tolist() for part in answer.series}
     assert times_ns["odd/air.temperature"] == [first_ns + wall_ns - boot_ns]
     assert "greenhouse/air.temperature" in times_ns
+    assert "unset/air.temperature" in times_ns
 
 
 def test_series_whose_unit_changed_comes_as_two(file: Path) -> None:
@@ -266,3 +277,91 @@ def test_readings_of_a_row_come_in_order_of_time(file: Path) -> None:
         (row,) = reader.after(0)
     assert [reading.value for reading in query.readings_of(row, "*/air.*")] == [1.0, 2.0, 3.0]
     assert len(query.readings_of(row, "*")) == 4
+
+
+UNSET = ClockPair(CLOCK.boot_ns, 0, synchronised=False)
+FORMER_BOOT, PRESENT_BOOT = bytes([1]) * 16, bytes([2]) * 16
+
+
+def of_boot(boot: bytes, epoch: bytes, seq: int, *at_s: float) -> Arrived:
+    """A batch of a boot whose clock is not set: a reading at each time, in seconds since that boot."""
+    body = OpenBody()
+    for each in at_s:
+        body.add("air", round(each * SECOND_NS), [Point("temperature", "degC", each, 0)])
+    return arrived(seal(body, Place(epoch, seq, 0), boot, UNSET))
+
+
+def undated(file: Path) -> None:
+    """A boot of unknown time, between readings before it and the present boot, which is dated."""
+    commit(file, "greenhouse", batch(1))
+    with transaction(file, at_ns(200)) as group:
+        present = held(THIRD_EPOCH, clock=Moment(PRESENT_BOOT, 0, at_ns(100), True))
+        former = held(OTHER_EPOCH, clock=Moment(FORMER_BOOT, 0, 7))
+        group.hold("greenhouse", holding(present, former))
+        group.store("greenhouse", [of_boot(PRESENT_BOOT, THIRD_EPOCH, 1, 50)])
+        group.store("greenhouse", [of_boot(FORMER_BOOT, OTHER_EPOCH, 1, 9, 7, 8)])
+        group.store("greenhouse", [of_boot(FORMER_BOOT, OTHER_EPOCH, 2, 6, 10)])
+
+
+def test_readings_of_unknown_time_stay_in_their_order(file: Path) -> None:
+    """Between those before and behind them, with their bounds in the place of a time."""
+    undated(file)
+    (part,) = asked(file).series
+    found = list(query.as_readings(part))
+    assert [(each.value, each.time_ns) for each in found] == [
+        (1, at_ns(1)), (6, None), (7, None), (8, None), (9, None), (10, None), (50, at_ns(150)),
+    ]  # fmt: skip
+    for each in found[1:-1]:
+        assert each.dating == Dating(Known.UNKNOWN, None, None, at_ns(1), at_ns(100))
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "is_found"),
+    [(0, 1, False), (0.5, 1.5, True), (50, 51, True), (100, 101, True), (100.5, 200, False)],
+)
+def test_unknown_time_is_found_where_it_may_lie(
+    file: Path, start_s: float, end_s: float, is_found: bool
+) -> None:
+    """A range that its bounds touch may hold it, and so it is told."""
+    undated(file)
+    answer = asked(file, "*", at_ns(start_s), at_ns(end_s))
+    found = [each for part in answer.series for each in query.as_readings(part)]
+    assert [each.value for each in found if each.time_ns is None] == [6, 7, 8, 9, 10][
+        : 5 * is_found
+    ]
+
+
+def test_latest_of_readings_of_unknown_time(file: Path) -> None:
+    """The last of its boot, whatever row it stands in; one that surely came later goes before."""
+    with transaction(file, at_ns(200)) as group:
+        group.describe("greenhouse", described("air.temperature"))
+        group.store("greenhouse", [of_boot(FORMER_BOOT, OTHER_EPOCH, 1, 10)])
+    with transaction(file, at_ns(200)) as group:
+        group.store("greenhouse", [of_boot(FORMER_BOOT, OTHER_EPOCH, 2, 9)])
+    assert last(file) == {"greenhouse/air.temperature": 10}
+    with transaction(file, at_ns(300)) as group:
+        group.store("greenhouse", [batch(1, read(250, 250.0))])
+    assert last(file) == {"greenhouse/air.temperature": 250}
+
+
+def test_row_of_unknown_time_comes_in_its_order(file: Path) -> None:
+    """What `tail` shows of it."""
+    undated(file)
+    with open_reader(file) as reader:
+        *_, row = reader.after(0)
+    assert [each.value for each in query.readings_of(row, "*")] == [6, 7, 8, 9, 10]
+
+
+def test_row_whose_time_was_damaged_is_not_read(file: Path) -> None:
+    """No flipped bit becomes a time: of what dates a row, and of how it is dated."""
+    undated(file)
+    commit(file, "cellar", batch(1))
+    for damage in (
+        "offset_ns = offset_ns + 256 WHERE dated = 1",
+        "dated = 0 WHERE dated = 3",
+        "dated = 8 WHERE device = 2",
+    ):
+        change(file, f"UPDATE batch SET {damage}")
+    answer = asked(file)
+    assert answer.undecodable_batches == 4
+    assert [part.values.tolist() for part in answer.series] == [[1.0]]

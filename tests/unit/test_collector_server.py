@@ -32,7 +32,7 @@ from kit.waiting import until
 from kit.wireworks import EPOCH, HELD, damaged, resealed, sealed_batch
 from service import tls
 from wire import conversation, frames
-from wire.bodies import Ack, Bye, Describe, End, Gap, Marks, Reject, Result
+from wire.bodies import Ack, Bye, Describe, End, Gap, Marks, Ping, Reject, Result
 from wire.frames import FrameType
 from wire.greetings import Challenge, Hello, Ready
 
@@ -230,7 +230,8 @@ def test_frames_may_come_byte_by_byte(play: Callable[[Scenario], None]) -> None:
         for byte in HELLO:
             writer.write(bytes([byte]))
             await writer.drain()
-        assert await reader.readexactly(len(frames.encode(rig.ready))) == frames.encode(rig.ready)
+        greeting = frames.encode(rig.ready) + frames.encode(Ping(2))
+        assert await reader.readexactly(len(greeting)) == greeting
         stream = frames.encode_batch(sealed_batch()) + frames.encode(described("air.temperature"))
         for byte in stream:
             writer.write(bytes([byte]))

@@ -16,9 +16,26 @@ from collector.store.writer import REQUEST_BYTES
 from kit.servers import Scenario, ServerRig, all_said, bodies, player
 from kit.stores import OTHER_EPOCH, arrived, batch, described, locked, rows
 from kit.waiting import WITHIN_S, until
-from kit.wireworks import EPOCH, HELD, sealed_batch
+from kit.wireworks import BOOT, EPOCH, HELD, sealed_batch
+from service.kernelclock import kernel_synchronised
 from wire import conversation, frames
-from wire.bodies import Ack, Bye, Command, Describe, End, Gap, Hold, Key, Ping, Pong, Result
+from wire.batches import ClockPair
+from wire.bodies import (
+    Ack,
+    Bye,
+    Command,
+    Describe,
+    End,
+    Gap,
+    Held,
+    Hold,
+    Key,
+    Marks,
+    Moment,
+    Ping,
+    Pong,
+    Result,
+)
 from wire.conversation import Closed, State
 from wire.errors import LocalProtocolError
 from wire.frames import Body
@@ -199,8 +216,8 @@ def test_newer_session_of_a_device_replaces_the_former(
     async def scenario(rig: ServerRig) -> None:
         reader, _ = await silent(rig)
         newer = await rig.device()
-        ping, bye = bodies(await all_said(reader))
-        assert ping == Ping(1)
+        clock, ping, bye = bodies(await all_said(reader))
+        assert (clock, ping) == (Ping(2), Ping(1))
         assert isinstance(bye, Bye)
         assert (bye.reason, bye.retry_after_s) == ("replaced", 60.0)
         await until(lambda: len(rig.sessions) == 1)
@@ -237,6 +254,101 @@ def test_only_the_answer_to_the_question_counts(play: Callable[[Scenario], None]
         device.send_batches(batch(1))
         await device.acknowledged(EPOCH, 1)
         assert len(rig.sessions) == 1
+
+    play(scenario)
+
+
+MEASURED = "SELECT source, boot_ns, wall_ns, error_ns FROM clock_pair"
+
+
+def test_clock_of_a_device_is_measured(play: Callable[[Scenario], None]) -> None:
+    """Right after READY; it is known before the first batch is dated."""
+
+    async def scenario(rig: ServerRig) -> None:
+        rig.device_clock = lambda: Moment(BOOT, 5_000_000_000, 7)
+        before_ns = time.time_ns()
+        device = await rig.device()
+        device.sender.hold([Held(EPOCH, 1, Moment(BOOT, 1, 7), 1)])
+        device.flush()
+        await device.said(Marks)
+        unset = ClockPair(5_000_000_000, 7, synchronised=False)
+        device.send_batches(batch(1, clock=unset))
+        await device.acknowledged(EPOCH, 1)
+        ((source, boot_ns, wall_ns, error_ns),) = rows(rig.file, MEASURED)
+        assert (source, boot_ns) == (kernel_synchronised(), 5_000_000_000)
+        assert before_ns - error_ns <= wall_ns <= time.time_ns() + error_ns
+        assert rows(rig.file, "SELECT dated FROM batch") == [(2,)]
+
+    play(scenario)
+
+
+def test_boots_are_told_before_what_was_measured(play: Callable[[Scenario], None]) -> None:
+    """The present one, which is measured first, comes behind those that HOLD names."""
+
+    async def scenario(rig: ServerRig) -> None:
+        rig.device_clock = lambda: Moment(OTHER_EPOCH, 5_000_000_000, 7)
+        device = await rig.device()
+        present = Held(OTHER_EPOCH, 1, Moment(OTHER_EPOCH, 1, 7), 1)
+        device.sender.hold([present, Held(EPOCH, 1, Moment(BOOT, 1, 7), 1)])
+        device.flush()
+        await until(lambda: rows(rig.file, MEASURED))
+        assert rows(rig.file, "SELECT boot_id, placed FROM boot ORDER BY id") == [
+            (BOOT, 1), (OTHER_EPOCH, 1),
+        ]  # fmt: skip
+
+    play(scenario)
+
+
+def test_clock_is_measured_again_and_again(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the device answers with it: one of an earlier version is asked once."""
+    monkeypatch.setattr("collector.session.EVERY_S", 0.02)
+
+    async def scenario(rig: ServerRig) -> None:
+        asked: list[int] = []
+
+        def clock() -> Moment:
+            asked.append(len(asked))
+            return Moment(BOOT, len(asked), 7)
+
+        rig.device_clock = clock
+        await rig.device()
+        await until(lambda: len(asked) > 3)
+        rig.device_clock = None
+        await rig.device("cellar")
+        await until(lambda: len(asked) > 10)
+        assert not rig.made[1]._measuring.is_answered
+
+    play(scenario)
+
+
+def test_collector_whose_clock_is_wrong_measures_nothing(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so once, and takes it up again when the clock is right."""
+    monkeypatch.setattr("collector.session.EVERY_S", 0.02)
+    monkeypatch.setattr("collector.session.kernel_synchronised", lambda: False)
+
+    async def scenario(rig: ServerRig) -> None:
+        device = await rig.device("cellar")
+        device.send_batches(batch(1))
+        await device.acknowledged(EPOCH, 1)
+        up_ns = iter(range(1, 10**6))
+        rig.device_clock = lambda: Moment(BOOT, next(up_ns) * 3600 * 10**9, 7)
+        real = time.time_ns
+        with capture_logs() as logs, monkeypatch.context() as patch:
+            patch.setattr(time, "time_ns", lambda: real() - 3600 * 10**9)
+            other = await rig.device()
+            await other.hold(EPOCH)
+            await until(lambda: next(up_ns) > 10)
+            await until(lambda: any(each["event"] == "own_clock_wrong" for each in logs))
+        measured = f"{MEASURED} WHERE source < 2"
+        await until(lambda: rows(rig.file, measured))
+        events = [each["event"] for each in logs if each["event"].startswith("own_clock")]
+        assert events == ["own_clock_wrong"]
+        wall_ns = min(row[2] for row in rows(rig.file, measured))
+        assert wall_ns > real() - 60 * 10**9
 
     play(scenario)
 

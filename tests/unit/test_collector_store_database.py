@@ -13,7 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from collector.errors import StoreError
-from collector.store.database import FILE_NAME, open_for_reading, open_for_writing, set_aside
+from collector.store.database import (
+    FILE_NAME,
+    VERSION,
+    open_for_reading,
+    open_for_writing,
+    set_aside,
+)
 from kit.stores import batch, change, commit, open_reader, rows
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +70,7 @@ def test_the_pragmas_that_the_promises_rest_on(file: Path) -> None:
         assert pragma(database, "journal_mode") == "wal"
         assert pragma(database, "synchronous") == 2
         assert pragma(database, "secure_delete") == 0
-        assert pragma(database, "user_version") == 2
+        assert pragma(database, "user_version") == VERSION
 
 
 def test_folders_are_made_for_their_owner_alone(tmp_path: Path) -> None:
@@ -149,9 +155,11 @@ def test_store_of_a_newer_program_is_left_alone(
 ) -> None:
     """The message says which versions, and the file is as it was."""
     filled(file)
-    change(file, "PRAGMA user_version = 3")
+    change(file, f"PRAGMA user_version = {VERSION + 1}")
     before = file.read_bytes()
-    with pytest.raises(StoreError, match=r"newer telegauge-collector .*version 3, .* knows 2"):
+    with pytest.raises(
+        StoreError, match=rf"newer telegauge-collector .*version {VERSION + 1}, .* knows {VERSION}"
+    ):
         open_store(file)
     assert file.read_bytes() == before
     assert not list(file.parent.glob("*.damaged-*"))

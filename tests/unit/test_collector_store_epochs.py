@@ -26,7 +26,8 @@ from kit.wireworks import BOOT, EPOCH
 from service.damage import is_damage
 from wire.bodies import End, Held, Moment
 
-CLOCK_FACTS = "SELECT boot_id, began_ns, offset_ns FROM epoch"
+FACTS = "SELECT boot_id, began_ns, last_ns FROM epoch LEFT JOIN boot ON boot.id = epoch.boot"
+OTHER_BOOT = bytes(range(32, 48))
 
 
 @pytest.fixture
@@ -89,7 +90,11 @@ def test_rows_are_read_back_as_written(file: Path) -> None:
         read = [group._epochs.take(1, name, 0) for name in (EPOCH, OTHER_EPOCH)]
     for one, other in zip(written, read, strict=True):
         assert one is not other
-        for name in one.__slots__:
+        assert one.boot is not None
+        assert other.boot is not None
+        assert one.boot.row_id == other.boot.row_id
+        # That is of the run which was open, and says nothing once it is written.
+        for name in {*one.__slots__} - {"boot", "run_offset_ns"}:
             assert getattr(one, name) == getattr(other, name), name
 
 
@@ -107,24 +112,36 @@ def test_forgetting_epochs_changes_no_answer(file: Path, monkeypatch: pytest.Mon
     assert rows(file, "SELECT mark, readings FROM epoch") == [(3, 3), (3, 3)]
 
 
-def test_first_clock_is_kept(file: Path) -> None:
-    """Also one that the kernel does not trust: better than none."""
-    unset = Moment(BOOT, SECOND_NS, at_ns(-100))
+def test_batches_say_of_which_boot_an_epoch_is(file: Path) -> None:
+    """HOLD says when it began; told again, nothing changes."""
     with transaction(file) as group:
         group.store("greenhouse", [batch(1)])
-    assert rows(file, CLOCK_FACTS) == [(None, None, None)]
-    with transaction(file) as group:
-        group.hold("greenhouse", holding(Held(EPOCH, 1, unset, 4 * SECOND_NS)))
-    assert rows(file, CLOCK_FACTS) == [(BOOT, at_ns(-97), at_ns(-101))]
-
-
-def test_clock_that_the_kernel_trusts_replaces_what_was_known(file: Path) -> None:
-    """And nothing but another such replaces that."""
+    assert rows(file, FACTS) == [(BOOT, None, SECOND_NS)]
     unset = Moment(BOOT, SECOND_NS, at_ns(-100))
-    for clock, offset_ns in ((unset, at_ns(-101)), (moment(5), at_ns(0)), (unset, at_ns(0))):
+    for began_ns in (4 * SECOND_NS, 5 * SECOND_NS):
+        with transaction(file) as group:
+            group.hold("greenhouse", holding(Held(EPOCH, 1, unset, began_ns)))
+        assert rows(file, FACTS) == [(BOOT, 4 * SECOND_NS, SECOND_NS)]
+
+
+def test_epoch_that_is_said_to_be_of_another_boot(file: Path) -> None:
+    """What was known of it counted from another beginning, and is forgotten."""
+    with transaction(file) as group:
+        group.hold("greenhouse", holding(held(began_s=2)))
+        group.store("greenhouse", [batch(1)])
+    with transaction(file) as group:
+        other = Moment(OTHER_BOOT, SECOND_NS, at_ns(-100))
+        group.hold("greenhouse", holding(Held(EPOCH, 1, other, 7 * SECOND_NS)))
+    assert rows(file, FACTS) == [(OTHER_BOOT, 7 * SECOND_NS, None)]
+
+
+def test_pair_of_a_hold_is_kept_if_the_kernel_trusts_it(file: Path) -> None:
+    """No other says what time it is."""
+    for clock, pairs in ((Moment(BOOT, SECOND_NS, at_ns(-100)), 0), (moment(5), 1)):
         with transaction(file) as group:
             group.hold("greenhouse", holding(held(began_s=2, clock=clock)))
-        assert rows(file, CLOCK_FACTS) == [(BOOT, offset_ns + 2 * SECOND_NS, offset_ns)]
+        found = rows(file, "SELECT boot_ns, wall_ns, source FROM clock_pair")
+        assert found == [(5 * SECOND_NS, at_ns(5), 2)][:pairs]
 
 
 def test_clock_is_set_without_a_batch_waiting_for_it(file: Path) -> None:

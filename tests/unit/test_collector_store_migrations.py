@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from collector import query
 from collector.errors import StoreError
 from collector.store import Stored, migrations
 from collector.store.database import FILE_NAME, VERSION, open_for_reading, open_for_writing
+from collector.store.soundness import checksum
+from collector.store.transaction import Transaction
+from collector.times import END_OF_TIME_NS
 from kit.stores import (
     OTHER_EPOCH,
+    SECOND_NS,
     THIRD_EPOCH,
     at_ns,
     batch,
@@ -24,8 +29,9 @@ from kit.stores import (
     rows,
     transaction,
 )
-from kit.wireworks import EPOCH
+from kit.wireworks import BOOT, CLOCK, EPOCH
 from wire import batches
+from wire.batches import ClockPair
 from wire.receiver import Arrived
 
 # As version 1 made it.
@@ -82,6 +88,79 @@ CREATE TABLE gap (
     recorded_ns  INTEGER NOT NULL
 );
 PRAGMA user_version = 1;
+"""
+
+# As version 2 made it.
+VERSION_2 = """
+CREATE TABLE device (
+    id              INTEGER PRIMARY KEY,
+    name            TEXT NOT NULL UNIQUE,
+    label           TEXT,
+    first_heard_ns  INTEGER NOT NULL
+);
+CREATE TABLE epoch (
+    id         INTEGER PRIMARY KEY,
+    device     INTEGER NOT NULL REFERENCES device,
+    epoch      BLOB NOT NULL,
+    datagrams  INTEGER NOT NULL,
+    boot_id    BLOB,
+    began_ns   INTEGER,
+    offset_ns  INTEGER,
+    mark       INTEGER NOT NULL,
+    batches    INTEGER NOT NULL,
+    readings   INTEGER NOT NULL,
+    counted    INTEGER,
+    last_ns    INTEGER,
+    heard_ns   INTEGER NOT NULL,
+    ended      TEXT,
+    checksum   INTEGER NOT NULL,
+    UNIQUE (device, epoch)
+);
+CREATE INDEX epoch_open ON epoch (device) WHERE ended IS NULL;
+CREATE TABLE series (
+    id          INTEGER PRIMARY KEY,
+    device      INTEGER NOT NULL REFERENCES device,
+    sensor      TEXT NOT NULL,
+    channel     TEXT NOT NULL,
+    unit        TEXT NOT NULL,
+    quantity    TEXT NOT NULL,
+    decimals    INTEGER,
+    label       TEXT,
+    driver      TEXT NOT NULL,
+    interval_s  REAL NOT NULL,
+    UNIQUE (device, sensor, channel)
+);
+CREATE TABLE batch (
+    id           INTEGER PRIMARY KEY,
+    device       INTEGER NOT NULL REFERENCES device,
+    epoch        INTEGER NOT NULL REFERENCES epoch,
+    first_seq    INTEGER NOT NULL,
+    last_seq     INTEGER NOT NULL,
+    readings     INTEGER NOT NULL,
+    from_ns      INTEGER NOT NULL,
+    to_ns        INTEGER NOT NULL,
+    received_ns  INTEGER NOT NULL,
+    sealed       BLOB NOT NULL
+);
+CREATE INDEX batch_time ON batch (device, to_ns, from_ns);
+CREATE TABLE gap (
+    id           INTEGER PRIMARY KEY,
+    device       INTEGER NOT NULL REFERENCES device,
+    epoch        INTEGER REFERENCES epoch,
+    first_seq    INTEGER,
+    last_seq     INTEGER,
+    before       INTEGER,
+    readings     INTEGER,
+    from_ns      INTEGER,
+    to_ns        INTEGER,
+    reason       TEXT NOT NULL,
+    recorded_ns  INTEGER NOT NULL
+);
+CREATE INDEX gap_epoch ON gap (epoch);
+CREATE TABLE backup_stamp (
+    taken_ns  INTEGER NOT NULL
+);
+PRAGMA user_version = 2;
 """
 
 
@@ -198,16 +277,16 @@ def test_nothing_is_lost(file: Path) -> None:
     ]  # fmt: skip
     assert rows(
         file,
-        "SELECT epoch, datagrams, boot_id, began_ns, offset_ns, mark, batches, readings, counted,"
-        " last_ns, heard_ns, ended FROM epoch ORDER BY id",
+        "SELECT epoch, datagrams, boot_id, began_ns, mark, batches, readings, counted, last_ns,"
+        " heard_ns, ended FROM epoch LEFT JOIN boot ON boot.id = boot ORDER BY epoch.id",
     ) == [
-        (OTHER_EPOCH, 0, None, None, None, 3, 3, 4, 4, at_ns(9), 100, "restarted"),
-        (EPOCH, 0, None, None, None, 5, 2, 2, None, at_ns(5), 200, None),
-        (EPOCH, 0, None, None, None, 1, 1, 1, 1, at_ns(1), 50, "restarted"),
-        (THIRD_EPOCH, 0, None, None, None, 0, 0, 0, 0, None, 50, None),
+        (OTHER_EPOCH, 0, BOOT, None, 3, 3, 4, 4, 9 * SECOND_NS, 100, "restarted"),
+        (EPOCH, 0, BOOT, None, 5, 2, 2, None, 5 * SECOND_NS, 200, None),
+        (EPOCH, 0, BOOT, None, 1, 1, 1, 1, SECOND_NS, 50, "restarted"),
+        (THIRD_EPOCH, 0, None, None, 0, 0, 0, 0, None, 50, None),
     ]
     assert rows(file, "SELECT * FROM gap") == [
-        (1, 1, 2, 2, 4, None, None, None, None, "collector_rollback", 11)
+        (1, 1, 2, 2, 4, *[None] * 8, "collector_rollback", 11)
     ]
     with open_reader(file) as reader:
         assert [device.readings for device in reader.devices()] == [1, 6]
@@ -269,3 +348,109 @@ def test_empty_store_of_version_1(tmp_path: Path) -> None:
     with closing(open_for_writing(file)) as database:
         found: list[Any] = database.execute("SELECT * FROM epoch").fetchall()
     assert found == []
+
+
+class Version2:
+    """A store of version 2, written as its collector did."""
+
+    def __init__(self, file: Path) -> None:
+        self.database = sqlite3.connect(file, isolation_level=None)
+        self.database.executescript(f"PRAGMA journal_mode = WAL; BEGIN; {VERSION_2} COMMIT;")
+        self.database.execute("INSERT INTO device VALUES (1, 'greenhouse', NULL, 5)")
+
+    def epoch(self, name: bytes, *run: Arrived, late_s: float = 1.0) -> None:
+        """An epoch of batches that HOLD told of, in one row, received so long after the last reading."""
+        headers = [arrived.header for arrived in run]
+        clock = headers[0].clock
+        proof = checksum(1, name, len(run), None, 0)
+        ends_ns = [header.last_ns + header.clock.offset_ns for header in headers]
+        row = self.database.execute(
+            "INSERT INTO epoch VALUES (NULL, 1, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, 9, NULL, ?)",
+            (
+                name, BOOT, clock.offset_ns, clock.offset_ns, len(run), len(run), len(run),
+                len(run), max(ends_ns), proof,
+            ),
+        )  # fmt: skip
+        self.database.execute(
+            "INSERT INTO batch VALUES (NULL, 1, ?, 1, ?, ?, ?, ?, ?, ?)",
+            (
+                row.lastrowid,
+                len(run),
+                sum(header.readings for header in headers),
+                min(header.first_ns + header.clock.offset_ns for header in headers),
+                max(ends_ns),
+                headers[-1].last_ns + CLOCK.offset_ns + round(late_s * SECOND_NS),
+                b"".join(arrived.sealed for arrived in run),
+            ),
+        )
+
+
+def told(file: Path) -> list[tuple[float, int | None, str]]:
+    """All readings as a query gives them, when nothing is left to be dated: value, time, how known."""
+    with closing(open_for_writing(file)) as database:
+        group = Transaction(database)
+        is_more = True
+        while is_more:
+            group.begin(at_ns(1000))
+            is_more = group.date_anew()
+            group.commit()
+    with open_reader(file) as reader:
+        answer = query.readings(reader, "*", -END_OF_TIME_NS, END_OF_TIME_NS)
+    assert answer.undecodable_batches == 0
+    return [
+        (each.value, each.time_ns, str(each.dating.known))
+        for part in answer.series
+        for each in query.as_readings(part)
+    ]
+
+
+UNTRUSTED = CLOCK._replace(synchronised=False)
+
+
+def test_version_2_keeps_its_answers(tmp_path: Path) -> None:
+    """Of clocks that the kernel called right, and of those that agreed with the collector's."""
+    file = tmp_path / FILE_NAME
+    old = Version2(file)
+    old.epoch(EPOCH, batch(1), batch(2), batch(3, clock=UNTRUSTED), batch(4))
+    old.epoch(OTHER_EPOCH, batch(1, read(9, 9.0), epoch=OTHER_EPOCH, clock=UNTRUSTED))
+    old.database.close()
+    assert told(file) == [(float(at_s), at_ns(at_s), "synced") for at_s in (1, 2, 3, 4, 9)]
+    assert rows(file, "SELECT first_seq, last_seq, dated FROM batch ORDER BY id") == [
+        (1, 2, 0), (3, 3, 1), (4, 4, 0), (1, 1, 1),
+    ]  # fmt: skip
+    assert rows(file, "SELECT boot, began_ns, last_ns FROM epoch ORDER BY id") == [
+        (1, 0, 4 * SECOND_NS), (1, 0, 9 * SECOND_NS),
+    ]  # fmt: skip
+
+
+def test_clock_of_version_2_that_was_borne_out(tmp_path: Path) -> None:
+    """Nobody called it right, and yet it agreed with the collector's to a second."""
+    file = tmp_path / FILE_NAME
+    old = Version2(file)
+    old.epoch(EPOCH, *[batch(seq, clock=UNTRUSTED) for seq in (1, 2, 3)])
+    old.database.close()
+    assert told(file) == [(float(at_s), at_ns(at_s), "derived") for at_s in (1, 2, 3)]
+    assert rows(file, "SELECT source, error_ns FROM clock_pair") == [(0, SECOND_NS)]
+
+
+def test_clock_of_version_2_that_was_wrong(tmp_path: Path) -> None:
+    """What it said is no time; the readings stay, in their order, with a bound."""
+    file = tmp_path / FILE_NAME
+    old = Version2(file)
+    wrong = ClockPair(CLOCK.boot_ns, 0, synchronised=False)
+    old.epoch(EPOCH, *[batch(seq, clock=wrong) for seq in (1, 2, 3)])
+    old.database.close()
+    assert told(file) == [(float(at_s), None, "unknown") for at_s in (1, 2, 3)]
+    assert rows(file, "SELECT dated, to_ns FROM batch") == [(3, at_ns(4))]
+
+
+def test_batch_of_version_2_that_cannot_be_read(tmp_path: Path) -> None:
+    """It is kept as it is, and still counted."""
+    file = tmp_path / FILE_NAME
+    old = Version2(file)
+    old.epoch(EPOCH, batch(1))
+    old.database.execute("UPDATE batch SET sealed = 'not even bytes'")
+    old.database.close()
+    open_for_writing(file).close()
+    with open_reader(file) as reader:
+        assert query.readings(reader, "*", 0, END_OF_TIME_NS).undecodable_batches == 1

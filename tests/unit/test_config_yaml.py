@@ -50,11 +50,17 @@ def test_every_example_works(tmp_path, monkeypatch, name, settings_type, check):
     loaded = load(file, settings_type, check)
     if settings_type is DeviceSettings:
         assert {sensor.driver for sensor in loaded.sensors.values()} == {
-            "host",
+            "agent",
+            "bme280",
+            "exec",
             "gpiozero:Button",
-            "gpiozero:MotionSensor",
             "gpiozero:MCP3008",
+            "gpiozero:MotionSensor",
+            "host",
+            "pulses",
+            "serial:/dev/ttyACM0",
             "synthetic:sine",
+            "w1:*",
         }
         assert {output.driver for output in loaded.commands.outputs.values()} == {
             "gpiozero:LED",

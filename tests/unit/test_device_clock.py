@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device import clock
-from device.clock import MS_NS, RENEW_NS, Clock, boot_id, boottime_ns, kernel_synchronised, renewed
+from device.clock import MS_NS, RENEW_NS, Clock, boot_id, boottime_ns, renewed
 from wire.batches import ClockPair
 
 BOOT_NS = st.integers(0, 10**18)
@@ -62,9 +62,14 @@ def test_boot_id_is_the_kernels() -> None:
     assert len(boot_id()) == 16
 
 
-def test_kernel_is_asked_and_nothing_is_set() -> None:
-    """A plain yes or no, on any machine, also without the right to set the clock."""
-    assert kernel_synchronised() in (True, False)
+@pytest.mark.parametrize("answers", [(False, False), (False, True), (True, False), (True, True)])
+def test_clock_vouches_for_nothing_that_it_showed_before(
+    monkeypatch: pytest.MonkeyPatch, answers: tuple[bool, bool]
+) -> None:
+    """It may be set, and called synchronised, between the look at it and the question."""
+    said = iter(answers)
+    monkeypatch.setattr(clock, "kernel_synchronised", lambda: next(said))
+    assert Clock().pair().synchronised is all(answers)
 
 
 def test_boottime_runs_on() -> None:

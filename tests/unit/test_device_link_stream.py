@@ -33,7 +33,21 @@ from kit.waiting import until
 from kit.wireworks import MOMENT
 from wire import frames
 from wire.blocks import Point
-from wire.bodies import Ack, Command, Describe, End, Gap, Held, Hold, Mark, Marks, Reject, Result
+from wire.bodies import (
+    Ack,
+    Command,
+    Describe,
+    End,
+    Gap,
+    Held,
+    Hold,
+    Mark,
+    Marks,
+    Ping,
+    Pong,
+    Reject,
+    Result,
+)
 from wire.conversation import Closed
 from wire.greetings import Hello
 from wire.receiver import Arrived
@@ -68,6 +82,22 @@ async def all_over(rig: Rig) -> None:
     """Wait until the collector has all but the present epoch, and all of that."""
     await until(lambda: rig.spool.held_readings == 0 and len(rig.feeds) == 1)
     assert rig.stream.sender.unacknowledged_bytes == 0
+
+
+# --- PING
+
+
+def test_clock_is_told_when_it_is_asked_for(tmp_path: Path) -> None:
+    """What the spool dates batches by, of this moment."""
+
+    async def scenario() -> None:
+        async with met(tmp_path) as (rig, collector), running(rig):
+            await until(lambda: rig.link.is_up)
+            collector.session.send(Ping(7))
+            await until(lambda: collector.session.heard(Pong))
+            assert collector.session.heard(Pong) == [Pong(7, MOMENT)]
+
+    play(scenario())
 
 
 # --- HOLD and MARKS

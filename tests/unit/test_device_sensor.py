@@ -228,3 +228,20 @@ def test_other_settings_with_the_same_adapter() -> None:
     assert [channel.name for channel in sensor.channels] == ["humidity", "humdity"]
     (warning,) = entries
     assert (warning["event"], warning["unknown"]) == ("channels_unknown", ["humdity"])
+
+
+def test_timeout_is_no_shorter_than_a_read_takes() -> None:
+    """An adapter that knows how long its bus takes is waited for so long."""
+    hang = Hang()
+    adapter = ScriptedAdapter(hang)
+    adapter.takes_s = 0.3
+    sensor = sensor_of(adapter, timeout_s=0.01)
+
+    async def scenario() -> Outcome:
+        return await sensor.read()
+
+    outcome = asyncio.run(scenario())
+    assert outcome.message == "no answer within 0.3 s"
+    hang.release()
+    sensor.reader.stop()
+    assert sensor.reader.join(WITHIN_S)

@@ -1,14 +1,21 @@
 """device.sensors.buses: one object a bus, and who may have it."""
 
-from device.sensors.buses import Buses, I2c
+from pathlib import Path
+
+import pytest
+
+from device.sensors import buses as module
+from device.sensors.buses import Buses, I2c, imported
 from kit.chips import Bus, bme280
 
 
-def test_bus_has_one_lock() -> None:
-    """As drivers expect it; giving back what nobody has is no fault."""
+def test_bus_has_one_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Giving back what nobody has is no fault; who waits for it in vain fails, and does not spin."""
+    monkeypatch.setattr(module, "_LOCKED_S", 0.01)
     bus = I2c(Bus({0x77: bme280()}))
     assert bus.try_lock()
-    assert not bus.try_lock()
+    with pytest.raises(TimeoutError, match="another sensor"):
+        bus.try_lock()
     bus.unlock()
     bus.unlock()
     assert bus.try_lock()
@@ -48,3 +55,14 @@ def test_bus_that_hangs_is_left_to_itself() -> None:
     buses.give_back("i2c-1", hung)
     buses.give_back("i2c-1", fresh)
     assert [each.closed for each in made] == [0, 1]
+
+
+def test_libraries_print_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What one says while it is imported does not get into a table of ours, nor is it lost."""
+    (tmp_path / "chatty_board.py").write_text("print('not fully supported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert imported("chatty_board").__name__ == "chatty_board"
+    print("ours")
+    assert capsys.readouterr() == ("ours\n", "not fully supported\n")

@@ -1,11 +1,17 @@
 """device.sensors.circuitpython: real drivers of Adafruit's on a bus of simulated chips."""
 
+import importlib
+import sys
 import threading
+from array import array
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from device.sensors import Adapter, SensorError, buses, make, problems
+from device.sensors import Adapter, SensorError, buses, circuitpython, make, problems
+from device.sensors.aliases import ALIASES
 from device.sensors.buses import BUSES, I2c
 from kit import chips
 from kit.chips import Bus
@@ -132,10 +138,28 @@ def test_sensors_of_a_bus_share_it(bus: Bus) -> None:
     assert bus.closed == 1
 
 
-def test_bus_that_hangs_is_nobodys_any_more(bus: Bus) -> None:
-    """Who is opened afterwards gets another object; what hangs keeps the old one and its lock."""
+def test_close_comes_at_any_time(bus: Bus) -> None:
+    """Before open, twice, and open again after it; a closed adapter refuses to read."""
+    adapter = make(SHT31, {})
+    adapter.close()
+    for _ in range(2):
+        adapter.open()
+        assert len(adapter.read()) == len(adapter.channels) == 2
+        adapter.close()
+        adapter.close()
+        with pytest.raises(SensorError, match="not open"):
+            adapter.read()
+    assert bus.closed == 2
+
+
+def test_bus_that_hangs_is_nobodys_any_more(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is opened afterwards gets another object; what hangs keeps the old one and its lock.
+
+    Who was open beside it fails until it is opened again.
+    """
+    monkeypatch.setattr(buses, "_LOCKED_S", 0.05)
     hangs, released = threading.Event(), threading.Event()
-    adapter = opened(SHT31)
+    adapter, neighbour = opened(SHT31), opened(BME280)
     chip = bus.chips[0x44]
 
     def hang(length: int) -> bytes:
@@ -156,6 +180,12 @@ def test_bus_that_hangs_is_nobodys_any_more(bus: Bus) -> None:
     fresh = opened(BME280)
     assert fresh.read()
     fresh.close()
+    with pytest.raises(TimeoutError, match="the bus hangs"):
+        neighbour.read()
+    neighbour.close()
+    neighbour.open()
+    assert neighbour.read()
+    neighbour.close()
     released.set()
     thread.join()
 
@@ -178,6 +208,71 @@ def test_chip_that_does_not_answer(bus: Bus) -> None:
         opened(SHT31, address=0x45)
 
 
+@pytest.mark.parametrize("name", ["ads1115", "bh1750", "bme280", "ina219", "scd41", "sht31"])
+def test_plain_names_give_what_they_promise(name: str, bus: Bus, tmp_path: Path) -> None:
+    """Under CircuitPython as under the kernel's driver: a series is the same whatever reads it."""
+    where = {"address": 0x77} if name == "bme280" else {}
+    adapter = opened(name, root=str(tmp_path), **where)
+    assert adapter.note.startswith("circuitpython:")
+    assert {sample.channel for sample in adapter.read()} >= set(ALIASES[name].channels)
+    adapter.close()
+
+
+def test_chip_that_the_kernel_has(bus: Bus) -> None:
+    """What Adafruit's drivers take for nobody at that address; the message says how to read it."""
+    bus.claimed = {0x77}
+    with pytest.raises(SensorError, match=r"a driver of the kernel has this address.*iio:NAME"):
+        opened(BME280)
+
+
+@pytest.fixture
+def dht(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """The driver of the DHTs, on a clock and a wire of the test's."""
+    monkeypatch.setenv("BLINKA_OS_AGNOSTIC", "1")
+    former = set(sys.modules)
+    told_of_the_board = {"adafruit_dht", "board", "digitalio", "microcontroller", "pulseio"}
+    driver = importlib.import_module("adafruit_dht")
+    made = SimpleNamespace(now_s=100.0, pulses=array("H"))
+    clock = SimpleNamespace(monotonic=lambda: made.now_s)
+    monkeypatch.setattr(driver, "time", clock)
+    monkeypatch.setattr(circuitpython, "time", clock)
+    monkeypatch.setattr(driver.DHTBase, "_get_pulses_bitbang", lambda _self: made.pulses)
+    yield made
+    for name in set(sys.modules) - former:
+        if name.partition(".")[0] in told_of_the_board:
+            del sys.modules[name]
+
+
+def wire(*sent: int) -> "array[int]":
+    """The lengths of what a DHT sends, low and high in turn, with its checksum behind."""
+    sent = (*sent, sum(sent) & 0xFF)
+    bits = "".join(f"{byte:08b}" for byte in sent)
+    return array("H", [length for bit in bits for length in (50, 70 if bit == "1" else 26)])
+
+
+def test_failed_dht_does_not_give_old_values_as_new(dht: SimpleNamespace) -> None:
+    """Its driver does, when it is asked again within 2 s; a retry fails like the read before it."""
+    dht.pulses = wire(1, 194, 0, 215)
+    adapter = opened("circuitpython:adafruit_dht.DHT22", pin="Dx_OUTPUT", use_pulseio=False)
+    assert [(each.channel, each.value) for each in adapter.read()] == [
+        ("temperature", 21.5),
+        ("humidity", 45.0),
+    ]
+    dht.now_s, dht.pulses = 110.0, array("H")
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="DHT sensor not found"):
+            adapter.read()
+        dht.now_s += 0.1
+    dht.now_s, dht.pulses = 112.5, wire(1, 194, 0, 220)
+    assert adapter.read()[0].value == 22.0
+    adapter.close()
+
+
+def test_second_name_of_a_quantity_has_its_unit(bus: Bus) -> None:
+    """A BME280 has `humidity` beside `relative_humidity`, and most examples read that."""
+    assert read(BME280, read=["humidity"])["humidity"][1] == "%"
+
+
 def test_library_that_is_missing() -> None:
     """The line that installs it."""
     with pytest.raises(
@@ -196,6 +291,8 @@ def test_library_that_is_missing() -> None:
         (SHT31, {"bus": "uart"}, "`bus` is the number of an I2C bus, or spi, not uart"),
         (SHT31, {"wrap": {"a": "AnalogIn"}}, "write module.Class(NUMBER)"),
         (SHT31, {"read": 5}, "`read` is a list of properties"),
+        (SHT31, {"read": {"Luft": "temperature"}}, "`Luft` cannot name a channel"),
+        (SHT31, {"wrap": {"in-0": "ads.AnalogIn(0)"}}, "`in-0` cannot name a channel"),
         (SHT31, {"address": "0x44"}, "`address` must be a whole number"),
     ],
 )
@@ -203,3 +300,12 @@ def test_what_is_wrong_is_told(driver: str, options: dict[str, object], told: st
     """Without importing the driver."""
     [problem] = problems(driver, options)
     assert told in problem.message
+
+
+def test_plain_name_finds_the_address(bus: Bus, tmp_path: Path) -> None:
+    """Most boards have a BME280 at 0x76 or 0x77, and nobody knows which until the scan."""
+    for address in (0x76, 0x77):
+        bus.chips = {address: chips.bme280()}
+        adapter = opened("bme280", root=str(tmp_path))
+        assert {each.channel for each in adapter.read()} == {"temperature", "pressure", "humidity"}
+        adapter.close()

@@ -62,6 +62,6 @@ def test_label_that_types_share() -> None:
 def test_device_that_is_not_there() -> None:
     """What there is."""
     with pytest.raises(
-        SensorError, match="there are: cpu_thermal, ina219 at 0x40, ina3221 at 0x4b, lm75 at 0x49"
+        SensorError, match="there are: cpu_thermal, ina219 at 0x40 on bus 1, ina3221"
     ):
         read("sht4x")

@@ -1,9 +1,13 @@
 """device.sensors.iio: the kernel's files of a recorded Pi, in our names and units."""
 
 import shutil
+from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from device.sensors import SensorError, make, problems
 from device.sensors.iio import Iio
@@ -156,9 +160,78 @@ def test_two_of_a_name_are_told_apart_by_their_address() -> None:
     with pytest.raises(SensorError) as error:
         opened("bme280")
     assert str(error.value) == (
-        "2 devices are named `bme280`: bme280 at 0x76, bme280 at 0x77. `address` tells them apart"
+        "2 devices are named `bme280`: bme280 at 0x76 on bus 1, bme280 at 0x77 on bus 1. "
+        "`address`, `bus` or `pin` tells them apart"
     )
     assert read("bme280", address=0x77)["temperature"] == (-5.25, "degC")
+
+
+def test_some_channels_by_names_of_ones_own(tree: Path) -> None:
+    """Only they are read: the others may fail."""
+    folder = tree / "sys/bus/iio/devices/iio:device0"
+    (folder / "in_temp_input").unlink()
+    sensor = opened("bme280", tree, address=0x76, read={"damp": "humidity", "air": "pressure"})
+    assert [(each.channel, each.value) for each in sensor.read()] == [
+        ("damp", 45.12),
+        ("air", 1006.533),
+    ]
+    sensor.close()
+    with pytest.raises(SensorError, match="`read`: it has no temperature; it has pressure, humid"):
+        opened("bme280", tree, address=0x76, read=["humidity", "temperature"])
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        ([], "must be a list of texts or a mapping from 1 to 99, not []"),
+        ({"Damp air": "humidity"}, "`Damp air` in `read` is no name of a channel"),
+        ({"damp": 1}, "`read` is a list of channels, or a mapping"),
+    ],
+)
+def test_what_is_wrong_with_a_choice_is_told(read: object, told: str) -> None:
+    """Without hardware."""
+    [problem] = problems("iio:bme280", {"read": read})
+    assert problem.option == "read"
+    assert told in problem.message
+
+
+@pytest.mark.parametrize(
+    ("told", "is_one"),
+    [("21500", True), ("-0.5\n", True), (" 7\n", True), ("1e3\n", True), ("", False), ("x", False)],
+)
+def test_numbers_are_taken_as_they_stand(tree: Path, told: str, is_one: bool) -> None:
+    """Whole or not, with a line's end or without; nothing else is one."""
+    (tree / "sys/bus/iio/devices/iio:device3/in_illuminance_raw").write_text(told)
+    sensor = opened("bh1750", tree)
+    if is_one:
+        assert sensor.read()[0].value == pytest.approx(float(told) * 0.833333, abs=0.01)
+    else:
+        with pytest.raises(OSError, match="could not convert"):
+            sensor.read()
+    sensor.close()
+
+
+@given(
+    raw=st.integers(-(2**31), 2**31 - 1),
+    offset=st.decimals(-(10**6), 10**6, places=6),
+    scale=st.decimals(Decimal("1e-9"), 100, places=9),
+)
+def test_raw_number_is_what_the_kernels_rule_makes_of_it(
+    raw: int, offset: Decimal, scale: Decimal
+) -> None:
+    """(raw + offset) * scale, in exact arithmetic, to the digits that a channel has."""
+    with TemporaryDirectory() as folder:
+        chip = Path(folder, "sys/bus/iio/devices/iio:device0")
+        chip.mkdir(parents=True)
+        files = {"name": "chip", "in_temp_raw": raw}
+        files |= {"in_temp_offset": f"{offset:f}", "in_temp_scale": f"{scale:f}"}
+        for name, told in files.items():
+            (chip / name).write_text(f"{told}\n")
+        sensor = opened("chip", Path(folder))
+        value = sensor.read()[0].value
+        sensor.close()
+    exact = float((raw + offset) * scale / 1000)
+    assert value == pytest.approx(exact, rel=1e-9, abs=0.0006)
 
 
 def test_name_may_be_a_glob() -> None:
@@ -169,7 +242,8 @@ def test_name_may_be_a_glob() -> None:
 def test_device_that_is_not_there() -> None:
     """What there is, and what loads a driver."""
     with pytest.raises(
-        SensorError, match=r"no device `bmp180`; there are: .*ads1015 at 0x48, bh1750.*dtoverlay="
+        SensorError,
+        match=r"no device `bmp180`; there are: .*ads1015 at 0x48 on bus 1, bh1750.*dtoverlay=",
     ):
         opened("bmp180")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from device.sensors import Adapter, SensorError, make, problems
+from device.sensors import Adapter, SensorError, make, named, problems
 from device.sensors.aliases import ALIASES
 from kit.programs import ROOT
 
@@ -33,14 +33,47 @@ def test_address_is_handed_on() -> None:
     adapter.close()
 
 
+def test_chip_that_is_there_twice_is_nothing_for_another_way() -> None:
+    """Its address has to be said: the kernel has both."""
+    with pytest.raises(SensorError, match="2 devices are named `bme280`"):
+        opened("bme280")
+
+
 @pytest.mark.parametrize(
-    "name", ["ads1115", "sht31", "bh1750", "si7021", "sgp30", "lm75", "ina219"]
+    ("name", "options"),
+    [
+        ("ads1115", {}),
+        ("bh1750", {}),
+        ("bme280", {"address": 0x76, "bus": 1}),
+        ("bme680", {}),
+        ("dht22", {"pin": 4}),
+        ("ina219", {}),
+        ("lm75", {}),
+        ("mpu6050", {}),
+        ("scd41", {}),
+        ("sgp30", {}),
+        ("sht31", {}),
+        ("si7021", {}),
+    ],
 )
-def test_channels_are_those_of_the_table(name: str) -> None:
-    """What the kernel's driver gives is there under the names that the table promises."""
-    adapter = opened(name)
-    assert set(ALIASES[name].channels) <= {channel.name for channel in adapter.channels}
+def test_channels_are_those_of_the_table(name: str, options: dict[str, object]) -> None:
+    """Those and no others, whatever more the kernel's driver has."""
+    adapter = opened(name, **options)
+    assert tuple(channel.name for channel in adapter.channels) == ALIASES[name].channels
     adapter.close()
+
+
+def test_channels_keep_their_units_by_another_name() -> None:
+    """A current monitor's supply is its second voltage to the kernel; a guess at CO2 is no CO2."""
+    assert {each.channel: each.value for each in opened("ina219").read()} == {
+        "voltage": 5.012,
+        "current": -0.312,
+        "power": 1.563,
+    }
+    assert [(each.channel, each.value, each.unit) for each in opened("sgp30").read()] == [
+        ("eco2", 412.0, "ppm"),
+        ("tvoc", 7.0, "ppb"),
+    ]
 
 
 def test_chips_of_a_bus_share_a_lane() -> None:
@@ -65,16 +98,32 @@ def test_where_neither_is_there_both_ways_are_told(tmp_path: Path) -> None:
         "nothing reads a sht40 here: the kernel has no device `sht4x`"
     )
     assert (
-        "`dtoverlay=i2c-sensor,sht4x` in /boot/firmware/config.txt and a reboot; or adafruit"
+        "`dtoverlay=i2c-sensor,sht4x,addr=0x44` in /boot/firmware/config.txt and a reboot; or adafruit"
         in str(error.value)
     )
 
 
-def test_overlay_names_the_pin(tmp_path: Path) -> None:
+def test_overlay_names_the_pin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line can be pasted as it stands."""
+    monkeypatch.setattr(named, "find_spec", lambda _module: None)
     adapter = make("dht22", {"pin": 17, "root": str(tmp_path)})
     with pytest.raises(SensorError, match="`dtoverlay=dht11,gpiopin=17`"):
         adapter.open()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "line"),
+    [
+        ("bh1750", {}, "dtoverlay=i2c-sensor,bh1750,addr=0x23"),
+        ("lm75", {"address": 0x4A, "bus": 3}, "dtoverlay=i2c-sensor,lm75,addr=0x4a,i2c3"),
+        ("sgp30", {}, "dtoverlay=i2c-sensor,sgp30"),
+        ("ina219", {}, ""),
+    ],
+)
+def test_overlay_names_where_the_chip_is(name: str, options: dict[str, object], line: str) -> None:
+    """Always, where it may have several addresses: an overlay's own may be a rare one."""
+    alias = ALIASES[name]
+    assert named.overlay_line(alias, alias.ways[0], options) == line
 
 
 def test_sensor_with_one_way_is_that() -> None:
@@ -93,6 +142,7 @@ def test_sensor_with_one_way_is_that() -> None:
         ("bme280", {"addres": 0x76}, "Did you mean `address`?"),
         ("bme280", {"address": 0x80}, "`address` must be a whole number from 3 to 119, not 128"),
         ("dht22", {"address": 0x76}, "`dht22` has no option `address`"),
+        ("dht22", {"pin": 28}, "`pin` must be a whole number from 0 to 27, not 28"),
     ],
 )
 def test_what_is_wrong_is_told(driver: str, options: dict[str, object], told: str) -> None:

@@ -1,10 +1,11 @@
 """device.sensors.properties: which properties a class has, and their values in our units."""
 
 import math
+from typing import Any
 
 import pytest
 
-from device.sensors.properties import chosen, known, samples
+from device.sensors.properties import chosen, known, repeats_s, samples
 
 
 class Imu:
@@ -66,3 +67,70 @@ def test_one_name_a_quantity() -> None:
         relative_humidity = property(lambda self: 2)
 
     assert list(known(Air)) == ["relative_humidity"]
+
+
+class Register:
+    """A register of a chip, as adafruit_register has them: only an object has it."""
+
+    def __get__(self, device: Any, _owner: type) -> float:
+        return float(device.raw)
+
+
+def test_registers_are_found_and_methods_are_not() -> None:
+    """A method may do anything: it is called where it is named, and not else."""
+
+    class Light:
+        raw = 7
+        light = Register()
+
+        def proximity(self) -> int:
+            return 3
+
+    device = Light()
+    assert list(known(Light)) == ["light"]
+    [its] = chosen(device, None)
+    assert samples(device, its)[0].value == 7.0
+    [its] = chosen(device, ["proximity"])
+    assert samples(device, its)[0] == ("proximity", 3.0, "", 0)
+
+
+def test_what_inherits_keeps_to_the_units_of_its_base() -> None:
+    """As the classes for I2C and SPI of one chip do."""
+
+    class LSM9DS1:
+        gyro = property(lambda self: (1.0, 2.0, 3.0))
+        magnetic = property(lambda self: (0.5, 0.0, -0.25))
+
+    class Lsm9ds1OverI2c(LSM9DS1):
+        pass
+
+    device = Lsm9ds1OverI2c()
+    found = {
+        one.channel: (one.value, one.unit)
+        for each in chosen(device, None)
+        for one in samples(device, each)
+    }
+    assert found["magnetic_field_x"] == (50.0, "uT")
+    assert found["angular_velocity_z"] == (3.0, "rad/s")
+
+
+def test_infinite_value_is_none() -> None:
+    """As some drivers tell that there is too much of it."""
+
+    class Glare:
+        lux = property(lambda self: math.inf)
+
+    [its] = chosen(Glare(), None)
+    assert math.isnan(samples(Glare(), its)[0].value)
+
+
+def test_who_repeats_old_values() -> None:
+    """Whatever the class is called that inherits it; most do not."""
+
+    class DHTBase:
+        pass
+
+    class Dht22(DHTBase):
+        pass
+
+    assert (repeats_s(Dht22()), repeats_s(Imu())) == (2.0, 0.0)

@@ -53,6 +53,14 @@ def test_all_probes(bus: Path) -> None:
     ]
 
 
+def test_many_probes_take_their_time(bus: Path) -> None:
+    """Each converts for 0.75 s; the sensor waits for all of them, whatever `timeout` says."""
+    for number in range(8):
+        (bus / f"28-00000000000{number}").symlink_to(bus / ONE)
+    sensor = opened(bus, "*")
+    assert sensor.takes_s >= 10 * 0.75
+
+
 def test_older_kernel_has_one_file(bus: Path) -> None:
     """With a checksum that may say that the answer came to harm."""
     (bus / ONE / "temperature").unlink()

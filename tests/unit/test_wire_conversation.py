@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from kit.wireworks import MOMENT
 from wire import frames
 from wire.bodies import Bye, Ping, Pong
 from wire.conversation import Closed, Conversation, State
@@ -124,6 +125,24 @@ def test_nobody_is_kept_waiting_by_pings(greeting_end: Conversation, body: Body)
     assert "before READY" in closed.detail
     found = frames.FrameReader().feed(b"".join(greeting_end.outgoing(1.0)))
     assert [kind for kind, _ in found] == [frames.FrameType.BYE]
+
+
+@pytest.mark.parametrize(
+    ("ping", "pong"), [(Ping(7), Pong(7, MOMENT)), (Ping(), Pong())], ids=["question", "sign"]
+)
+def test_device_says_what_its_clocks_show(ping: Ping, pong: Pong) -> None:
+    """In answer to a question; not where a PING only says that its end lives."""
+    sender = Sender("greenhouse", "test", 0.0, clock=lambda: MOMENT)
+    sender.receive(frames.encode(Ready(1)), 1.0)
+    sender.outgoing(1.0)
+    assert sender.receive(frames.encode(ping), 2.0) == []
+    assert sender.outgoing(2.0) == [frames.encode(pong)]
+
+
+def test_device_of_an_earlier_version_says_nothing_of_them() -> None:
+    """Its PONG has no clock, and is the same event."""
+    body = b"\x81\xa5token\x07"
+    assert frames.decode(frames.FrameType.PONG, body) == Pong(7)
 
 
 def test_bye_may_come_before_ready(greeting_end: Conversation) -> None:

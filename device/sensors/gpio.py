@@ -16,12 +16,19 @@ from device.sensors.quantities import channel
 
 
 class _Hears(Enum):
-    """What a class tells between reads: nothing, the edges of its pin, or its own changes."""
+    """What a class tells between reads."""
 
-    NOTHING = ()
-    PIN = ("pin",)
-    CHANGES = ("when_activated", "when_deactivated")
-    TURNS = ("when_rotated",)
+    NOTHING = "nothing"
+    PIN = "the edges of its pin"
+    CHANGES = "its own changes"
+    TURNS = "its steps"
+
+
+# The attributes that are called then.
+_CALLED = {
+    _Hears.CHANGES: ("when_activated", "when_deactivated"),
+    _Hears.TURNS: ("when_rotated",),
+}
 
 
 class _Class(NamedTuple):
@@ -104,7 +111,7 @@ class GpioSensor(Adapter):
         if self._hears is _Hears.PIN:
             self._edges = Edges(self._device, self._options, self._quiet_s, self._changed)
         else:
-            for name in self._hears.value:
+            for name in _CALLED.get(self._hears, ()):
                 setattr(self._device, name, self._took_place)
 
     def read(self) -> list[Sample]:

@@ -82,10 +82,12 @@ class Agent:
             reads = oracle.given(ledger)
             refused += sum(len(reads[number].values) for number in verdict.missing)
             in_gaps, given = in_gaps + verdict.in_gap, given + verdict.given
-        assert in_gaps == sum(gap.readings or 0 for gap in told) == self.dropped()[-1]
+        told_readings = sum(gap.readings or 0 for gap in told)
+        assert told_readings == self.dropped()[-1]
+        assert rigs.is_own(told_readings - in_gaps)
         assert refused == (counted or 0)
         return {
-            "given": given, "in_gaps": in_gaps, "refused": refused, "lost": 0, "twice": 0, "altered": 0
+            "given": given, "in_gaps": told_readings, "refused": refused, "lost": 0, "twice": 0, "altered": 0
         }  # fmt: skip
 
 

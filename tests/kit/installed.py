@@ -5,14 +5,16 @@ Everything is typed as a person would. The Pi has a sensor that keeps a ledger, 
 
 import re
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from collector import query
 from collector.store import Reader
-from collector.store.database import FILE_NAME
+from collector.store.database import FILE_NAME, VERSION, open_for_writing
 from collector.times import END_OF_TIME_NS
 from kit import nspawn, oracle, packages
 from kit.lan import Host, two_hosts
@@ -51,12 +53,26 @@ def stored(machine: Container, pattern: str = "*") -> int:
     file = machine.file(f"/var/lib/{COLLECTOR}/{FILE_NAME}")
     if not file.exists():
         return 0
-    reader = Reader(file)
-    try:
-        answer = query.readings(reader, pattern, 0, END_OF_TIME_NS)
-    finally:
-        reader.close()
+    with TemporaryDirectory() as folder:
+        reader = Reader(of_this_version(file, Path(folder)))
+        try:
+            answer = query.readings(reader, pattern, 0, END_OF_TIME_NS)
+        finally:
+            reader.close()
     return sum(len(part.values) for part in answer.series)
+
+
+def of_this_version(file: Path, folder: Path) -> Path:
+    """A store that this version can read: itself, or a copy that was brought up to date."""
+    copy = folder / "up_to_date" / FILE_NAME
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as store:
+        if store.execute("PRAGMA user_version").fetchone() == (VERSION,):
+            return file
+        copy.parent.mkdir()
+        with closing(sqlite3.connect(copy)) as made:
+            store.backup(made)
+    open_for_writing(copy).close()
+    return copy
 
 
 def wait_for_readings(machine: Container, pattern: str = "*") -> None:
@@ -147,6 +163,7 @@ class Pair:
         self.server.run("systemctl", "stop", COLLECTOR)
         copy = folder / f"store-{time.monotonic_ns()}"
         shutil.copytree(self.server.file(f"/var/lib/{COLLECTOR}"), copy)
+        of_this_version(copy / FILE_NAME, folder).replace(copy / FILE_NAME)
         return oracle.judge(
             self.pi.mounted_file(_LEDGER), copy, "count", self.ends_ns, device="greenhouse"
         )
@@ -157,7 +174,9 @@ class Pair:
         self.pi.run("systemctl", "start", DEVICE)
 
     def _last_stored(self) -> float:
-        kept = oracle.stored(self.server.file(f"/var/lib/{COLLECTOR}"), "count")
+        file = self.server.file(f"/var/lib/{COLLECTOR}/{FILE_NAME}")
+        with TemporaryDirectory() as folder:
+            kept = oracle.stored(of_this_version(file, Path(folder)).parent, "count")
         return max(kept.get("value", [0.0]))
 
 

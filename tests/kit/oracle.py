@@ -42,7 +42,7 @@ class Given(NamedTuple):
 
 
 class GapRow(NamedTuple):
-    """A recorded gap; the bounds are UTC, None where nobody knows."""
+    """A recorded gap; the bounds are UTC, None where nobody knows, and CLOCK_BOOTTIME of a boot."""
 
     device: str
     first_seq: int | None
@@ -51,6 +51,8 @@ class GapRow(NamedTuple):
     from_ns: int | None
     to_ns: int | None
     reason: str
+    from_boot_ns: int | None = None
+    to_boot_ns: int | None = None
 
 
 class Verdict(NamedTuple):
@@ -117,7 +119,8 @@ def gaps(store_folder: Path, device: str = "*") -> list[GapRow]:
     """The gaps that the store has recorded, in the order of their recording."""
     with closing(sqlite3.connect(store_folder / FILE_NAME)) as database:
         rows = database.execute(
-            "SELECT device.name, first_seq, last_seq, readings, from_ns, to_ns, reason FROM gap"
+            "SELECT device.name, first_seq, last_seq, readings, from_ns, to_ns, reason,"
+            " iif(from_boot IS NULL, NULL, from_at), iif(to_boot IS NULL, NULL, to_at) FROM gap"
             " JOIN device ON device.id = gap.device ORDER BY gap.id"
         ).fetchall()
     return [gap for gap in map(GapRow._make, rows) if fnmatchcase(gap.device, device)]
@@ -182,12 +185,16 @@ def _known(reads: dict[int, Given]) -> dict[tuple[str, float], tuple[int, int]]:
 
 
 def _spans(rows: list[GapRow], unknown_covers: bool) -> list[tuple[float, float]]:
-    """The gaps in CLOCK_BOOTTIME of this boot."""
+    """The gaps in CLOCK_BOOTTIME of this boot, which all boots of a test go on in that know no UTC."""
     offset_ns = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     spans: list[tuple[float, float]] = []
     for row in rows:
-        if unknown_covers or None not in (row.from_ns, row.to_ns):
-            start = float("-inf") if row.from_ns is None else row.from_ns - offset_ns
-            end = float("inf") if row.to_ns is None else row.to_ns - offset_ns
-            spans.append((start, end))
+        start = None if row.from_ns is None else row.from_ns - offset_ns
+        end = None if row.to_ns is None else row.to_ns - offset_ns
+        if start is None and None not in (row.from_boot_ns, row.to_boot_ns):
+            start, end = row.from_boot_ns, row.to_boot_ns
+        if unknown_covers or None not in (start, end):
+            spans.append(
+                (float("-inf") if start is None else start, float("inf") if end is None else end)
+            )
     return spans

@@ -25,9 +25,9 @@ def test_there_and_back(suite: str, tmp_path: Path) -> None:
         pair.wait_for_acknowledgement()
         assert stored(pair.server) > before
         assert "synthetic:counter" in pair.pi.file("/etc/telegauge/device.yaml").read_text()
+        put_back(pair.server)
         before = stored(pair.server)
-        for machine, program in ((pair.server, COLLECTOR), (pair.pi, DEVICE)):
-            put(pair, machine, program, f"/packages/{program}_{packages.FORMER}_*.deb")
+        put(pair, pair.pi, DEVICE, f"/packages/{DEVICE}_{packages.FORMER}_*.deb")
         pair.wait_for_acknowledgement()
         assert stored(pair.server) > before
         verdict = pair.verdict(tmp_path)
@@ -41,3 +41,20 @@ def put(pair: Pair, machine: Container, program: str, deb: str) -> None:
     pair.ended(program)
     wait_until(lambda: machine.property(program, "ActiveState") == "active", 60)
     assert machine.property(program, "MainPID") != before
+
+
+def put_back(server: Container) -> None:
+    """Install the former collector over this one, with the store that this one has kept for it."""
+    server.shell(
+        f"""
+        apt install --yes --allow-downgrades /packages/{COLLECTOR}_{packages.FORMER}_*.deb
+        systemctl stop {COLLECTOR}
+        cd /var/lib/{COLLECTOR}
+        rm -f telegauge.db-wal telegauge.db-shm
+        mv telegauge.db aside.db
+        mv telegauge.db.version-2 telegauge.db
+        systemctl reset-failed {COLLECTOR}
+        systemctl start {COLLECTOR}
+        """
+    )
+    wait_until(lambda: server.property(COLLECTOR, "ActiveState") == "active", 60)

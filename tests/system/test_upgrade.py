@@ -10,7 +10,6 @@ from kit.installed import COLLECTOR, DEVICE, Pair, machines, stored
 from kit.nspawn import Container
 from kit.waiting import wait_until
 
-
 # Ten a second, for as long as a collector takes to start again.
 RESTART_READS = 50
 

@@ -364,7 +364,7 @@ def test_chip_is_read_through_its_kernel_driver(running_pi: Pi) -> None:
     assert json.loads(running_pi.run(f"{read} || [ $? = 1 ]"))[0]["quality"] == "bad"
     running_pi.run("echo lm75 0x48 >/sys/bus/i2c/devices/i2c-0/new_device")
     assert json.loads(running_pi.run(read))[0]["value"] == 30.5
-    doctor = running_pi.run("telegauge-device doctor || [ $? = 1 ]")
+    doctor = running_pi.run("telegauge-device doctor --bus 0 || [ $? = 1 ]")
     assert "0x48" in doctor
     assert "lm75" in doctor, "the kernel's driver has it"
     assert "0x76" in doctor

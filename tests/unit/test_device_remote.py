@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -209,7 +210,8 @@ def test_what_was_read_in_time_is_told_in_time() -> None:
         rig = Rig(air, soil)
         result = await rig.obey("read_now", within_s=0.5)
         assert result.values == {"greenhouse/air.*": None, "greenhouse/soil.value": 1.0}
-        assert "no answer within 0." in result.detail
+        # The time that the question took is taken off.
+        assert re.search(r"no answer within 0\.(4|39\d?) s", result.detail)
         hang.release()
         await until(lambda: air.reads)
         end(rig)

@@ -7,7 +7,6 @@ number yet still knows what to make of the reading.
 
 import re
 from enum import IntEnum
-from typing import NamedTuple
 
 MAX_UNIT_BYTES = 16
 
@@ -64,24 +63,6 @@ def reason(quality: int) -> str:
 def in_words(grade_word: str, reason_word: str) -> str:
     """Return a quality as every table shows it: `bad (timed_out)`, or `good` alone."""
     return f"{grade_word} ({reason_word})" if reason_word else grade_word
-
-
-class Reading(NamedTuple):
-    """One value of one series.
-
-    Attributes:
-        series: `device/sensor.channel`.
-        time_ns: UTC, nanoseconds since 1970.
-        value: NaN where the quality is bad.
-        quality: 0 to 255, see `Quality`.
-        unit: as the field spells it (`degC`, `%`, `hPa`); empty for a pure number.
-    """
-
-    series: str
-    time_ns: int
-    value: float
-    quality: int
-    unit: str
 
 
 def series_name(device: str, sensor: str, channel: str) -> str:

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any
 
 from device.clock import boottime_ns
 from device.sensors import Adapter, Channel, Emit, Sample, SensorError
@@ -17,13 +17,6 @@ from device.sensors.options import Option
 # It ends as soon as it is told to; a machine that is busy gets this much more.
 _END_WITHIN_S = 2.0
 _A_DAY_S = 86_400
-
-
-class HasDescriptor(Protocol):
-    """Anything that a selector can wait for."""
-
-    def fileno(self) -> int:
-        """Return the descriptor."""
 
 
 def stale_after(default_s: float) -> Option:

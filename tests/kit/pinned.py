@@ -12,7 +12,6 @@ from collector.times import END_OF_TIME_NS
 from kit.mockpins import DRIVEN, PINS
 from kit.programs import ROOT, Program, collector, free_port
 from kit.waiting import wait_until
-from wire.readings import Reading
 
 DOOR, RAIN = 17, 18
 _YAML = """
@@ -69,7 +68,7 @@ class Pinned:
         """The collector's file."""
         return self.collector.state / FILE_NAME
 
-    def readings(self, series: str) -> list[Reading]:
+    def readings(self, series: str) -> list[query.DatedReading]:
         """What the store has of one series."""
         with closing(Reader(self.store)) as reader:
             answer = query.readings(reader, series, 0, END_OF_TIME_NS)

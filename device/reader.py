@@ -17,7 +17,7 @@ import structlog
 from device.clock import boottime_ns
 from device.lanes import Lane
 from device.recovery import Recovery, pauses_s
-from device.sensors import Adapter, Emit, Sample, SensorError
+from device.sensors import Adapter, Emit, Sample, told
 from wire.readings import Quality
 
 _log = structlog.get_logger()
@@ -173,7 +173,7 @@ class _Held:
                 pause_s = next(pauses, None) if self._may_pass(error) else None
                 if pause_s is None:
                     self._failed()
-                    return Outcome(began_ns, _since_s(asked_ns), (), quality, _told(error), retries)
+                    return Outcome(began_ns, _since_s(asked_ns), (), quality, told(error), retries)
                 retries += 1
                 time.sleep(pause_s)
                 began_ns = boottime_ns()
@@ -275,9 +275,3 @@ def _timed_out(began_ns: int, took_s: float, message: str) -> Outcome:
 
 def _since_s(began_ns: int) -> float:
     return (boottime_ns() - began_ns) / 1e9
-
-
-def _told(error: BaseException) -> str:
-    if isinstance(error, SensorError):  # written for people already
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

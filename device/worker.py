@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from device.sensors import SensorError
+from device.sensors import told
 
 _T = TypeVar("_T")
 _Job = tuple["Future[Any]", Callable[[], Any]]
@@ -73,14 +73,8 @@ def _do(future: "Future[Any]", call: Callable[[], Any]) -> None:
     try:
         result = call()
     except BaseException as error:  # noqa: BLE001 - a driver may raise anything, SystemExit too
-        failure = CallError(_told(error))
+        failure = CallError(told(error))
         failure.__cause__ = error
         future.set_exception(failure)
     else:
         future.set_result(result)
-
-
-def _told(error: BaseException) -> str:
-    if isinstance(error, SensorError):  # written for people already
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

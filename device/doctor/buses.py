@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from device.doctor.board import Board
 from device.doctor.finding import Finding, as_needed, good
-from device.doctor.needs import HEADER_BUS, Needs
+from device.doctor.needs import Needs
 from device.doctor.place import Place
+from device.sensors.aliases import HEADER_BUS
 
 _I2C, _SPI = "i2c", "spi"
 _LOAD = "sudo modprobe i2c-dev\necho i2c-dev | sudo tee /etc/modules-load.d/i2c-dev.conf >/dev/null"

@@ -20,9 +20,10 @@ from device.doctor import (
 )
 from device.doctor.finding import Finding
 from device.doctor.naming import named
-from device.doctor.needs import HEADER_BUS, Needs, needs_of
+from device.doctor.needs import Needs, needs_of
 from device.doctor.patient import Patient
 from device.doctor.place import Place
+from device.sensors.aliases import HEADER_BUS
 
 
 def examine(place: Place, patient: Patient) -> Iterator[Finding]:

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 from device.doctor import known, overlays
 from device.doctor.board import Board
 from device.doctor.finding import Finding, bad, good
-from device.doctor.modules import install, is_installed
+from device.doctor.modules import install
 from device.doctor.needs import kernel_name
 from device.doctor.overlays import Kernel
 from device.sensors.aliases import ALIASES, Alias, Way
+from device.sensors.libraries import is_installed
 
 _SUBJECT = "sensors"
 Driver = tuple[str, str, Mapping[str, Any]]

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from device.doctor import known
+from device.sensors.aliases import HEADER_BUS, USUAL_PIN
 
 # gpiozero's classes that read this machine or the network, and no pin.
 _WITHOUT_PINS = {"CPUTemperature", "DiskUsage", "LoadAverage", "PingServer", "TimeOfDay"}
-HEADER_BUS = 1  # of the 40-pin header, on every Pi since 2012
-_USUAL_PIN = 4
 
 
 class Chip(NamedTuple):
@@ -32,7 +31,7 @@ class KernelName(NamedTuple):
     name: str
     address: int | None = None
     bus: int = HEADER_BUS
-    pin: int | str = _USUAL_PIN
+    pin: int | str = USUAL_PIN
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def kernel_name(who: str, driver: str, options: Mapping[str, Any]) -> KernelName
         name,
         address if isinstance(address, int) else None,
         bus if isinstance(bus, int) else HEADER_BUS,
-        options.get("pin", _USUAL_PIN),
+        options.get("pin", USUAL_PIN),
     )
 
 

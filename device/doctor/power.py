@@ -6,12 +6,10 @@ from typing import NamedTuple
 from device.doctor.board import Board
 from device.doctor.finding import Finding, bad, good, warning
 from device.doctor.place import Place
+from device.sensors import machine
+from device.sensors.machine import CAPPED, HOT, SINCE_BOOT, THROTTLED, UNDER_VOLTAGE
 
 _SUBJECT = "power"
-_SYSFS = "/sys/devices/platform/soc/soc:firmware/get_throttled"
-# raspberrypi.com/documentation/computers/os.html, get_throttled; 16 bits higher: since boot.
-_UNDER_VOLTAGE, _CAPPED, _THROTTLED, _HOT = 1, 2, 4, 8
-_SINCE_BOOT = 16
 _SUPPLY = "use the supply made for this Pi and a short, thick cable; give USB devices a powered hub"
 _COOL = "give it a heat sink, a fan or a cooler place; see vcgencmd measure_temp"
 
@@ -37,31 +35,33 @@ def judge(power: Power, board: Board) -> list[Finding]:
         return [warning(_SUBJECT, "nobody tells whether the supply is strong enough", mend)]
     word = power.throttled or 0
     found = []
-    if power.is_weak or word & _UNDER_VOLTAGE:
+    if power.is_weak or word & UNDER_VOLTAGE:
         found.append(bad(_SUBJECT, "the supply is too weak now (under-voltage)", _SUPPLY))
-    elif word >> _SINCE_BOOT & _UNDER_VOLTAGE:
+    elif word >> SINCE_BOOT & UNDER_VOLTAGE:
         found.append(warning(_SUBJECT, "the supply was too weak since the last boot", _SUPPLY))
-    if word & _HOT:
+    if word & HOT:
         found.append(warning(_SUBJECT, "it is too hot and slows down", _COOL))
-    elif word & (_CAPPED | _THROTTLED):
+    elif word & (CAPPED | THROTTLED):
         found.append(warning(_SUBJECT, "it is slowed down, by its supply or its heat", _COOL))
-    elif word >> _SINCE_BOOT & (_CAPPED | _THROTTLED | _HOT):
+    elif word >> SINCE_BOOT & (CAPPED | THROTTLED | HOT):
         found.append(warning(_SUBJECT, "it was slowed down since the last boot", _COOL))
     return found or [good(_SUBJECT, "the supply is strong enough, and nothing slows it down")]
 
 
 def _throttled(place: Place) -> int | None:
-    said = place.text(_SYSFS)
-    if said is None:
-        said = (place.run(("vcgencmd", "get_throttled")) or "").strip().partition("=")[2]
+    with contextlib.suppress(OSError, ValueError):
+        return machine.throttling(_on(place))()
+    said = (place.run(("vcgencmd", "get_throttled")) or "").strip().partition("=")[2]
     with contextlib.suppress(ValueError):
         return int(said, 16)
     return None
 
 
 def _alarm(place: Place) -> bool | None:
-    for name in place.named("/sys/class/hwmon/hwmon*/name"):
-        with contextlib.suppress(OSError, ValueError):
-            if name.read_text().strip() == "rpi_volt":
-                return bool(int((name.parent / "in0_lcrit_alarm").read_text()))
+    with contextlib.suppress(OSError, ValueError):
+        return bool(machine.under_voltage(_on(place))())
     return None
+
+
+def _on(place: Place) -> machine.Place:
+    return machine.Place(place.root, "/", None)

@@ -25,6 +25,7 @@ __all__ = [
     "SensorError",
     "make",
     "problems",
+    "told",
 ]
 
 
@@ -62,6 +63,13 @@ class Channel:
 
 class SensorError(Exception):
     """A sensor could not be opened or read; the message says what to do where we know it."""
+
+
+def told(error: BaseException) -> str:
+    """Return what people are told of whatever a driver raised."""
+    if isinstance(error, SensorError):  # written for people already
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 class Adapter(Protocol):

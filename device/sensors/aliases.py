@@ -11,6 +11,9 @@ from typing import Any
 
 PIN = "pin"
 ADDRESS = "address"
+# What is meant where nothing is said: the I2C bus of the 40-pin header, on every Pi since 2012, and the
+# pin that overlays take.
+HEADER_BUS, USUAL_PIN = 1, 4
 
 
 @dataclass(frozen=True)

@@ -24,19 +24,12 @@ def loaded(module: str, name: str) -> Any:
         if error.name and not module.startswith(error.name):
             raise SensorError(f"{module} needs {error.name}: install that too") from error
         raise SensorError(
-            f"the module `{shown(module)}` is not installed: `{libraries.INSTALL} {_package(module)}`"
+            f"the module `{shown(module)}` is not installed: `{libraries.INSTALL} {libraries.package_of(module)}`"
         ) from error
     except AttributeError as error:
         raise SensorError(f"{module} has no class `{shown(name)}`") from error
     except (ImportError, NotImplementedError) as error:
         raise SensorError(f"{module} cannot be imported here: {error}") from error
-
-
-def _package(module: str) -> str:
-    """Return the usual name of the package of a driver."""
-    return (
-        module.partition(".")[0].replace("adafruit_", "adafruit-circuitpython-").replace("_", "-")
-    )
 
 
 def problems(

@@ -151,16 +151,24 @@ def under_voltage(place: Place) -> Source:
     return lambda: int(path.read_text())
 
 
-def throttled(place: Place) -> Source:
-    """Return 1 while a Raspberry Pi's firmware slows it down, for its supply or its heat, else 0.
+# Bits of what a Raspberry Pi's firmware says of its supply and its heat now; 16 higher: since boot
+# (raspberrypi.com/documentation/computers/os.html, get_throttled).
+UNDER_VOLTAGE, CAPPED, THROTTLED, HOT = 1, 2, 4, 8
+SINCE_BOOT = 16
 
-    Bits 1 to 3 of what the kernel's firmware driver tells: capped, throttled, soft temperature limit
-    (raspberrypi.com/documentation/computers/os.html, get_throttled).
-    """
+
+def throttling(place: Place) -> Callable[[], int]:
+    """Return those bits, as the kernel's firmware driver tells them."""
     path = place.root / "sys/devices/platform/soc/soc:firmware/get_throttled"
     if not path.exists():
         raise NotOfferedError("this machine's firmware does not say whether it is slowed down")
-    return lambda: float(bool(int(path.read_text(), 16) & 0b1110))
+    return lambda: int(path.read_text(), 16)
+
+
+def throttled(place: Place) -> Source:
+    """Return 1 while a Raspberry Pi's firmware slows it down, for its supply or its heat, else 0."""
+    bits = throttling(place)
+    return lambda: float(bool(bits() & (CAPPED | THROTTLED | HOT)))
 
 
 def _cpu_temperature_file(classes: Path) -> Path:

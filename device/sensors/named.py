@@ -7,15 +7,13 @@ adapter's `note`; where neither is there the error says how to get each.
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 from device import sensors
 from device.sensors import Adapter, Channel, OptionProblem, Sample, SensorError, libraries
-from device.sensors.aliases import ADDRESS, ALIASES, PIN, Alias, Way
+from device.sensors.aliases import ADDRESS, ALIASES, HEADER_BUS, PIN, USUAL_PIN, Alias, Way
 from device.sensors.devices import AbsentError
 from device.sensors.options import Option, check
-from device.sensors.source import SourceError
 from device.sensors.sysfs import ROOT
 
 _BUS = Option("bus", (int,), 0, 99)
@@ -24,7 +22,6 @@ _ACCEPTED = {
     PIN: Option(PIN, (int,), 0, 27),
 }
 _KERNEL = ("iio", "hwmon")
-_HEADER_BUS, _USUAL_PIN = 1, 4
 
 
 def problems(name: str | None, options: Mapping[str, Any]) -> list[OptionProblem]:
@@ -55,7 +52,7 @@ class Named(Adapter):
 
     def __init__(self, name: str, alias: Alias, options: Mapping[str, Any]) -> None:
         self.channels: Sequence[Channel] = ()
-        self.lane = f"i2c-{options.get(_BUS.name, _HEADER_BUS)}" if alias.addresses else ""
+        self.lane = f"i2c-{options.get(_BUS.name, HEADER_BUS)}" if alias.addresses else ""
         self._name = name
         self._alias = alias
         self._options = options
@@ -132,11 +129,11 @@ def overlay_line(alias: Alias, way: Way, options: Mapping[str, Any]) -> str:
     The address is always in it where a chip may have several: overlays differ in which they take for
     usual.
     """
-    line = way.overlay.replace("PIN", str(options.get(PIN, _USUAL_PIN)))
+    line = way.overlay.replace("PIN", str(options.get(PIN, USUAL_PIN)))
     if line and len(alias.addresses) > 1:
         line += f",addr={options.get(ADDRESS, alias.addresses[0]):#04x}"
-    bus = options.get(_BUS.name, _HEADER_BUS)
-    return f"{line},i2c{bus}" if line and bus != _HEADER_BUS else line
+    bus = options.get(_BUS.name, HEADER_BUS)
+    return f"{line},i2c{bus}" if line and bus != HEADER_BUS else line
 
 
 def _check_installed(way: Way) -> None:
@@ -145,11 +142,7 @@ def _check_installed(way: Way) -> None:
     Raises:
         AbsentError: it is not.
     """
-    if not way.package:
-        return
-    with contextlib.suppress(SourceError):
-        libraries.findable()
-    if find_spec(way.driver.partition(":")[2].partition(".")[0]) is None:
+    if way.package and not libraries.is_installed(way.driver.partition(":")[2].partition(".")[0]):
         told = f"{way.package} is not installed: `{libraries.INSTALL} {way.package}`"
         raise AbsentError(told)
 

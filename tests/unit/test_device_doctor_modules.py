@@ -29,9 +29,9 @@ def test_the_agents_own_folder_counts(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(libraries.findable, "__defaults__", (tmp_path,))
     tmp_path.chmod(0o777)
-    assert not modules.is_installed("adafruit_own")
+    assert not libraries.is_installed("adafruit_own")
     tmp_path.chmod(0o755)
-    assert modules.is_installed("adafruit_own")
+    assert libraries.is_installed("adafruit_own")
 
 
 def test_how_it_is_installed() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from device.sensors import Adapter, SensorError, make, named, problems
+from device.sensors import Adapter, SensorError, libraries, make, named, problems
 from device.sensors.aliases import ALIASES
 from kit.programs import ROOT
 
@@ -105,7 +105,7 @@ def test_where_neither_is_there_both_ways_are_told(tmp_path: Path) -> None:
 
 def test_overlay_names_the_pin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line can be pasted as it stands."""
-    monkeypatch.setattr(named, "find_spec", lambda _module: None)
+    monkeypatch.setattr(libraries, "find_spec", lambda _module: None)
     adapter = make("dht22", {"pin": 17, "root": str(tmp_path)})
     with pytest.raises(SensorError, match="`dtoverlay=dht11,gpiopin=17`"):
         adapter.open()

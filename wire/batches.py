@@ -40,7 +40,7 @@ MAX_SEALED_BYTES = HEADER_BYTES + MAX_BODY_BYTES + CHECKSUM_BYTES
 _DEFLATED = 1
 _SYNCHRONISED = 2
 _HEADER = struct.Struct("<BBHI16sQQ16sqqqq")
-_CHECKSUM = struct.Struct("<I")
+_SIZE = _CHECKSUM = struct.Struct("<I")
 _DEFLATE_FROM_BYTES = 256
 _MAX_NUMBER = 2**63 - 1  # SQLite's integers are signed
 
@@ -132,6 +132,15 @@ def open_body(sealed: bytes) -> list[blocks.Block]:
     Raises:
         BatchError: the body cannot be read, or holds more or less than the header says.
     """
+    return open_batch(sealed)[1]
+
+
+def open_batch(sealed: bytes) -> tuple[Header, list[blocks.Block]]:
+    """Return the header and the blocks of a sealed batch, each checked against the other.
+
+    Raises:
+        BatchError: as with `open_header` and `open_body`.
+    """
     header = open_header(sealed)
     body = sealed[HEADER_BYTES:-CHECKSUM_BYTES]
     found = blocks.decode(_inflate(body) if sealed[1] & _DEFLATED else body)
@@ -140,7 +149,7 @@ def open_body(sealed: bytes) -> list[blocks.Block]:
     first_ns, last_ns = blocks.span_ns(found)
     if first_ns < header.first_ns or last_ns > header.last_ns:
         raise BatchError("times are outside of what the header says")
-    return found
+    return header, found
 
 
 def split(run: bytes) -> Iterator[bytes]:
@@ -151,11 +160,20 @@ def split(run: bytes) -> Iterator[bytes]:
     """
     start = 0
     while start < len(run):
-        end = start + _unpack(run, start).size_bytes
-        if end > len(run):
-            raise BatchError(f"batch of {end - start} bytes, {len(run) - start} are left")
-        yield run[start:end]
-        start = end
+        size_bytes = _size_at(run, start)
+        yield run[start : start + size_bytes]
+        start += size_bytes
+
+
+def _size_at(run: bytes, start: int) -> int:
+    """Return the size of the batch that begins there; the rest of its header is not looked at."""
+    left = len(run) - start
+    if left < HEADER_BYTES + CHECKSUM_BYTES:
+        raise BatchError(f"{left} bytes are less than a header and a checksum")
+    (size_bytes,) = _SIZE.unpack_from(run, start + 4)
+    if not HEADER_BYTES + CHECKSUM_BYTES <= size_bytes <= min(left, MAX_SEALED_BYTES):
+        raise BatchError(f"batch of {size_bytes} bytes, {left} are left")
+    return int(size_bytes)
 
 
 def _unpack(data: bytes, start: int) -> Header:

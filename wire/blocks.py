@@ -12,6 +12,7 @@ A sensor stands in more than one block of a body where its channels changed betw
 import sys
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -137,8 +138,10 @@ def count(blocks: Sequence[Block]) -> int:
 
 def span_ns(blocks: Sequence[Block]) -> tuple[int, int]:
     """Return the first and the last time of the blocks (CLOCK_BOOTTIME, nanoseconds)."""
-    times = [_times(block) for block in blocks]
-    return min(map(min, times)), max(map(max, times))
+    times = _times(blocks[0])
+    for block in blocks[1:]:
+        times.extend(_times(block))
+    return min(times), max(times)
 
 
 def _check(block: Block) -> None:
@@ -147,15 +150,22 @@ def _check(block: Block) -> None:
         raise BatchError(
             f"block of {len(block.times)} bytes of times, {len(block.columns)} columns"
         )
-    if not is_sensor_name(block.sensor):
-        raise BatchError(f"{block.sensor[:80]!r} cannot name a sensor")
+    _check_names(block.sensor, tuple([(each.channel, each.unit) for each in block.columns]))
     for column in block.columns:
-        if not is_sensor_name(column.channel) or not is_unit(column.unit):
-            raise BatchError(f"{column.channel[:80]!r} in {column.unit[:80]!r} is no channel")
         if len(column.values) != reads * 8:
             raise BatchError(f"{len(column.values)} bytes of values for {reads} times")
         if column.qualities is not None and len(column.qualities) != reads:
             raise BatchError(f"{len(column.qualities)} qualities for {reads} times")
+
+
+@lru_cache(maxsize=1024)
+def _check_names(sensor: str, channels: tuple[tuple[str, str], ...]) -> None:
+    """Check names; those that were good are remembered, since a sensor's are the same in each batch."""
+    if not is_sensor_name(sensor):
+        raise BatchError(f"{sensor[:80]!r} cannot name a sensor")
+    for channel, unit in channels:
+        if not is_sensor_name(channel) or not is_unit(unit):
+            raise BatchError(f"{channel[:80]!r} in {unit[:80]!r} is no channel")
 
 
 def _packed(numbers: "array[int] | array[float]") -> bytes:

@@ -1,4 +1,4 @@
-"""What a running collector answers on its control socket: `status` and `command`."""
+"""What a running collector answers on its control socket: `status`, `seal`, `delete` and `command`."""
 
 import asyncio
 import time
@@ -10,8 +10,11 @@ from collector import remote
 from collector.report import Space, Status, device_statuses
 from collector.server import Server
 from collector.services import Services
-from collector.store import Reader
+from collector.store import Deleted, Housekeeper, Reader, Selection
 from service.reload import Configuration
+
+# How long who asks waits at most, before they ask again.
+_SEAL_S = 20.0
 
 
 class Answers:
@@ -22,6 +25,7 @@ class Answers:
         services: Services,
         server: Server,
         store_file: Path,
+        housekeeper: Housekeeper,
         configuration: Callable[[], Configuration] = Configuration,
     ) -> None:
         self._sessions = services.sessions
@@ -31,7 +35,10 @@ class Answers:
         self._datagrams = services.datagrams
         self._server = server
         self._store_file = store_file
+        self._housekeeper = housekeeper
         self._configuration = configuration
+        self._sealing: asyncio.Future[None] | None = None
+        self._deletions: dict[Selection, asyncio.Future[Deleted]] = {}
         self._began_s = time.monotonic()
 
     async def status(self, _arguments: Mapping[str, Any]) -> Status:
@@ -45,6 +52,30 @@ class Answers:
             len(self._sessions),
             space,
         )
+
+    async def seal(self, _arguments: Mapping[str, Any]) -> bool:
+        """Answer `telegauge-collector seal`: say whether it is done; it goes on else."""
+        if self._sealing is None:
+            self._sealing = asyncio.wrap_future(self._housekeeper.finish())
+        await asyncio.wait([self._sealing], timeout=_SEAL_S)
+        if not self._sealing.done():
+            return False
+        sealing, self._sealing = self._sealing, None
+        sealing.result()
+        return True
+
+    async def delete(self, arguments: Mapping[str, Any]) -> Deleted | None:
+        """Answer `telegauge-collector delete`: None while it goes on; then ask `again`."""
+        selection = Selection(arguments["pattern"], arguments["start_ns"], arguments["end_ns"])
+        deletion = self._deletions.get(selection)
+        if deletion is None or (deletion.done() and not arguments["again"]):
+            deletion = asyncio.wrap_future(self._housekeeper.delete(selection))
+            self._deletions[selection] = deletion
+        await asyncio.wait([deletion], timeout=_SEAL_S)
+        if not deletion.done():
+            return None
+        self._deletions.pop(selection, None)
+        return deletion.result()
 
     async def command(self, arguments: Mapping[str, Any]) -> remote.CommandAnswer:
         """Answer `telegauge-collector command DEVICE NAME [ARGS...]`."""
@@ -66,6 +97,8 @@ class Answers:
                 sessions=sessions,
                 pending_bytes=self._writer.pending_bytes,
                 commits=self._writer.commits,
+                unsealed_readings=self._writer.unsealed.readings(),
+                holds=self._writer.holds.status(),
                 turned_away=self._admission.sent_away,
                 dropped_datagrams=dict(self._datagrams.dropped),
                 kernel_drops=self._datagrams.kernel_drops,

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import structlog
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from collector.errors import ListenError
 from collector.store import Revoked
@@ -62,6 +61,9 @@ class _Epoch:
         self.device = device
         self.epoch = key.epoch
         self.key_id = key.key_id
+        # Loaded when the first device wants to send datagrams: it takes 7 MB.
+        from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
         self.cipher = ChaCha20Poly1305(key.key)
         self.window = ReplayWindow()
         self.heard_s = now_s

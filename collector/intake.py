@@ -17,8 +17,7 @@ from typing import TypeVar
 from collector.datagrams import Datagrams
 from collector.measuring import Measured
 from collector.space import FreeSpace
-from collector.store import Holding, Rejected, Revoked, Stored, Writer
-from collector.store.writer import REQUEST_BYTES
+from collector.store import REQUEST_BYTES, Holding, Rejected, Revoked, Stored, Writer
 from collector.trust import REVOKED, REVOKED_RETRY_S
 from service.stream import ConversationStream
 from wire.bodies import ByeReason, Describe, End, Gap, Hold, Mark, Marks, OpenDatagrams

@@ -8,7 +8,7 @@ from collections.abc import Set
 import msgspec
 
 from collector.space import free_bytes
-from collector.store import Reader
+from collector.store import HoldsStatus, Reader
 from service.reload import Configuration
 
 RECENT_S = 86_400
@@ -63,9 +63,19 @@ class Space(msgspec.Struct, frozen=True):
     is_low: bool
 
 
+class WebStatus(msgspec.Struct, frozen=True):
+    """How the HTTP door stands; `troubles`: what somebody should do about it."""
+
+    listen: str
+    troubles: list[str]
+    connections: int
+    listeners: int
+
+
 class Status(msgspec.Struct, frozen=True):
     """How the collector is doing; `running` False: only the store was asked.
 
+    `unsealed_readings` wait to be sealed into chunks; `holds`: how long sealing held the writer.
     `turned_away`: connections that found no place at the door, or had to make room there.
     `dropped_datagrams` counts by `wire.datagrams.DropReason`; `kernel_drops` is what never got so far.
     """
@@ -80,10 +90,13 @@ class Status(msgspec.Struct, frozen=True):
     sessions: int | None = None
     pending_bytes: int | None = None
     commits: int | None = None
+    unsealed_readings: int | None = None
+    holds: HoldsStatus | None = None
     turned_away: int | None = None
     dropped_datagrams: dict[str, int] | None = None
     kernel_drops: int | None = None
     configuration: Configuration | None = None
+    web: WebStatus | None = None
 
 
 def device_statuses(

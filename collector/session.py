@@ -238,8 +238,9 @@ class Session(ConversationStream):
         return logging.WARNING if is_odd else logging.DEBUG
 
     def _is_behind(self, intake: Intake, own_bytes: int) -> bool:
-        waiting_bytes = self._services.writer.pending_bytes
-        return intake.pending_bytes > own_bytes or waiting_bytes > MAX_PENDING_BYTES
+        writer = self._services.writer
+        is_much = writer.pending_bytes > MAX_PENDING_BYTES or writer.is_behind_sealing
+        return intake.pending_bytes > own_bytes or is_much
 
 
 def _bound(transport: asyncio.Transport) -> None:

@@ -1,12 +1,15 @@
 """The verbs of telegauge-collector, one file each; here is what several of them need."""
 
 import argparse
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from service import folders
+from service.cli import UsageError
 
 if TYPE_CHECKING:
     from collector.settings import CollectorSettings
@@ -30,15 +33,15 @@ def settings_of(options: argparse.Namespace) -> "CollectorSettings":
     Raises:
         ConfigError: with every problem of it.
     """
-    from collector.settings import CollectorSettings
+    from collector.settings import CollectorSettings, check
     from config import load
 
-    return load(config_file(options), CollectorSettings)
+    return load(config_file(options), CollectorSettings, check)
 
 
 def store_file(settings: "CollectorSettings") -> Path:
     """Return the file of the store."""
-    from collector.store.database import FILE_NAME
+    from collector.store import FILE_NAME
 
     folder = settings.store.folder
     return (Path(folder) if folder else folders.state_folder(PROGRAM)) / FILE_NAME
@@ -80,8 +83,7 @@ def open_reader(settings: "CollectorSettings") -> "Iterator[Reader]":
     """
     import sqlite3
 
-    from collector.store import Reader, StoreError
-    from collector.store.database import unreadable
+    from collector.store import Reader, StoreError, unreadable
 
     reader = Reader(store_file(settings))
     try:
@@ -101,3 +103,46 @@ def add_pattern(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="a shell glob over device/sensor.channel, in quotes: '*/host.*'",
     )
+
+
+def add_range(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare --start, --end and --last; `default`: the duration that is meant without them."""
+    parser.add_argument(
+        "--start",
+        metavar="WHEN",
+        help="from this instant on: '2026-11-23 12:00', RFC 3339, seconds since 1970, or 24h for that long ago",
+    )
+    parser.add_argument("--end", metavar="WHEN", help="up to before this instant; left out: no end")
+    parser.add_argument(
+        "--last", metavar="DURATION", help=f"from this long ago on; the default, {default}"
+    )
+
+
+def range_of(
+    options: argparse.Namespace, zone: tzinfo, default: str | None = None
+) -> tuple[int, int]:
+    """Return the range that is asked for, half open in UTC ns; without `default` all there is.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from collector.times import END_OF_TIME_NS, parse_when
+    from config.quantities import parse_duration
+
+    if options.last and (options.start or options.end):
+        raise UsageError("--last stands alone: it is a range of its own")
+    now_ns = time.time_ns()
+    start_ns, end_ns = -END_OF_TIME_NS, END_OF_TIME_NS
+    try:
+        last = options.last or (None if options.start or options.end else default)
+        if last:
+            start_ns = max(start_ns, now_ns - round(parse_duration(last) * 1e9))
+        elif default or options.start:
+            start_ns = parse_when(options.start or "0", zone, now_ns)
+        if options.end:
+            end_ns = parse_when(options.end, zone, now_ns)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if end_ns <= start_ns:
+        raise UsageError("the range ends before it begins")
+    return start_ns, end_ns

@@ -13,7 +13,7 @@ from service import table
 from service.cli import UsageError, add_json, to_json
 
 if TYPE_CHECKING:
-    from collector.store.reader import GapRow
+    from collector.store import GapRow
 
 HELP = "say what is missing, and why"
 _UNKNOWN = "unknown"

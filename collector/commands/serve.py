@@ -1,6 +1,7 @@
 """telegauge-collector serve: the collector itself."""
 
 import argparse
+import sys
 from contextlib import ExitStack
 from functools import partial
 
@@ -10,6 +11,10 @@ from service import folders
 # 1024 sessions, those at the door, and the store.
 _FILES = 4096
 HELP = "accept devices and store their readings, until stopped"
+
+# How long a thread may keep others from Python. The writer needs it for moments, and often, while what it
+# waits for computes.
+_SWITCH_S = 0.0002
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         return await Collector(settings, file, runtime_folder, state_folder, load).run()
 
     _allow_many_files()
+    sys.setswitchinterval(_SWITCH_S)
     with ExitStack() as stack:
         for folder in {runtime_folder, file.parent, state_folder}:
             stack.enter_context(folders.owned(folder))

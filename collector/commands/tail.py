@@ -8,6 +8,7 @@ from collector.commands import add_pattern, open_reader, settings_of
 
 HELP = "print readings as they are stored, until stopped"
 _LOOK_EVERY_S = 0.25
+_MISSED = "some came too fast to be shown: telegauge-collector query has them"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
                 max((len(each.name) for each in series), default=0),
             )
             rows = reader.after(row_id)
+            if rows and rows[0].id > row_id + 1:
+                print(_MISSED, file=sys.stderr)
             for row in rows:
                 row_id = row.id
                 for line in write(query.readings_of(row, options.pattern), style):

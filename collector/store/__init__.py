@@ -5,30 +5,68 @@ Everything else in this package is behind them.
 """
 
 from collector.errors import StoreError
-from collector.store.reader import (
-    BatchRow,
-    DeviceRow,
-    Reader,
-    SeriesRow,
-    devices_of,
-    names_in,
-    size_on_disk,
-)
+from collector.store.amount import Amount, amount_of
+from collector.store.database import FILE_NAME, open_for_writing, set_aside, unreadable
+from collector.store.deletion import Deleted, Selection
+from collector.store.history import Key, Range
+from collector.store.holds import HoldsStatus
+from collector.store.housekeeper import Housekeeper, delete_from, seal_store
+from collector.store.parts import DatedReading, Part, as_readings, parts_of, readings_of
+from collector.store.reader import Reader, devices_of, names_in, size_on_disk
 from collector.store.requests import Holding, Rejected, Revoked, Stored
-from collector.store.writer import Writer
+from collector.store.retention import Keep
+from collector.store.rollups import HOUR_NS, MINUTE_NS, Buckets, chosen, means, merged, summarised
+from collector.store.rows import BatchRow, DeviceRow, GapRow, SeriesRow
+from collector.store.sizes import Sizes, sizes_of
+from collector.store.verification import Damage, Verified, verify
+from collector.store.writer import REQUEST_BYTES, Writer
 
 __all__ = [
+    "FILE_NAME",
+    "HOUR_NS",
+    "MINUTE_NS",
+    "REQUEST_BYTES",
+    "Amount",
     "BatchRow",
+    "Buckets",
+    "Damage",
+    "DatedReading",
+    "Deleted",
     "DeviceRow",
+    "GapRow",
     "Holding",
+    "HoldsStatus",
+    "Housekeeper",
+    "Keep",
+    "Key",
+    "Part",
+    "Range",
     "Reader",
     "Rejected",
     "Revoked",
+    "Selection",
     "SeriesRow",
+    "Sizes",
     "StoreError",
     "Stored",
+    "Verified",
     "Writer",
+    "amount_of",
+    "as_readings",
+    "chosen",
+    "delete_from",
     "devices_of",
+    "means",
+    "merged",
     "names_in",
+    "open_for_writing",
+    "parts_of",
+    "readings_of",
+    "seal_store",
+    "set_aside",
     "size_on_disk",
+    "sizes_of",
+    "summarised",
+    "unreadable",
+    "verify",
 ]

@@ -9,7 +9,7 @@ Columns = tuple[int, int | None, int | None, int, int]
 EACH_BY_ITS_OWN = 0
 _BY_PAIR = {1: Known.SYNCED, 2: Known.DERIVED}
 _NUMBERS = {known: number for number, known in _BY_PAIR.items()}
-_NOT_AT_ALL = 3
+NOT_AT_ALL = 3
 
 
 def columns_of(dating: Dating, first_ns: int, last_ns: int) -> Columns:
@@ -17,7 +17,7 @@ def columns_of(dating: Dating, first_ns: int, last_ns: int) -> Columns:
     if dating.offset_ns is None:
         earliest_ns = -LARGEST_NS if dating.earliest_ns is None else dating.earliest_ns
         latest_ns = LARGEST_NS if dating.latest_ns is None else dating.latest_ns
-        return _NOT_AT_ALL, None, None, earliest_ns, latest_ns
+        return NOT_AT_ALL, None, None, earliest_ns, latest_ns
     offset_ns = dating.offset_ns
     from_ns, to_ns = bounded(first_ns + offset_ns), bounded(last_ns + offset_ns)
     return _NUMBERS[dating.known], offset_ns, dating.error_ns, from_ns, to_ns
@@ -44,7 +44,7 @@ def is_sound(columns: Columns, first_ns: int, last_ns: int) -> bool:
     """Say whether the columns fit each other: a flipped bit must not become a time."""
     dated, offset_ns, _, from_ns, to_ns = columns
     if dated not in _BY_PAIR:
-        return dated in (EACH_BY_ITS_OWN, _NOT_AT_ALL)
+        return dated in (EACH_BY_ITS_OWN, NOT_AT_ALL)
     try:
         return from_ns - first_ns == to_ns - last_ns == offset_ns
     except TypeError:  # a number has become a text

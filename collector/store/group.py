@@ -8,15 +8,17 @@ which is rejected. An error of the file itself, or of ours, is nobody's to rejec
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
 from collector.store.requests import Rejected, Revoked, Stored
 from collector.store.transaction import Transaction
+from collector.store.unsealed import Unsealed
 from wire.receiver import Arrived
 
 _log = structlog.get_logger()
+_T = TypeVar("_T")
 
 _REFUSED = (
     sqlite3.IntegrityError,
@@ -72,6 +74,30 @@ class GroupCommit:
             return self._apply(group)
         finally:
             self.busy_since_s = None
+
+    def work(self, job: Callable[[Transaction], _T]) -> _T:
+        """Do something in a transaction of its own.
+
+        Raises:
+            Exception: it was not done.
+        """
+        try:
+            self.busy_since_s = time.monotonic()
+            self._begin()
+            answer = job(self._transaction)
+            self._transaction.commit()
+        except BaseException:
+            self._transaction.rollback()
+            raise
+        finally:
+            self.busy_since_s = None
+        self.commits += 1
+        return answer
+
+    @property
+    def unsealed(self) -> Unsealed:
+        """What waits to be sealed."""
+        return self._transaction.unsealed
 
     def _apply(self, group: Sequence[Request]) -> list[Any]:
         try:

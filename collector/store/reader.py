@@ -9,96 +9,31 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
-from collector.clock import OWN, Dating
 from collector.errors import StoreError
+from collector.store import history
 from collector.store.database import open_for_reading
-from collector.store.dating import dating_of, is_sound
+from collector.store.history import Key, Range
+from collector.store.numbers import bounded
+from collector.store.parts import DatedReading, Part, joined, parts_of, within
+from collector.store.rollups import Buckets, merged
+from collector.store.rows import (
+    BATCH,
+    BatchRow,
+    DatagramRow,
+    DeviceRow,
+    GapRow,
+    LossRow,
+    SeriesRow,
+    batch_row,
+)
 from wire.readings import series_name
 
 _T = TypeVar("_T")
 
 # What `after` returns at once: 16 MiB at most.
 _AFTER_ROWS = 256
-# Damage can make a number of it: then it is no batch, and counted as one that cannot be read.
-_BATCH = (
-    "batch.id, device.name, to_ns, CAST(sealed AS BLOB), boot, first_ns, last_ns, dated, offset_ns,"
-    " error_ns, from_ns FROM batch JOIN device ON device.id = device"
-)
-
-
-class DeviceRow(NamedTuple):
-    """A device as the store knows it; times are UTC, ns."""
-
-    id: int
-    name: str
-    label: str | None
-    readings: int
-    heard_ns: int | None
-
-
-class GapRow(NamedTuple):
-    """What is missing of a device, and why; times are UTC, ns. None: nobody knows."""
-
-    device: str
-    epoch: bytes | None
-    first_seq: int | None
-    last_seq: int | None
-    readings: int | None
-    from_ns: int | None
-    to_ns: int | None
-    reason: str
-    recorded_ns: int
-
-
-class LossRow(NamedTuple):
-    """All gaps of a device together; those of which nobody knows the readings are `uncounted`."""
-
-    gaps: int
-    uncounted_gaps: int
-    lost_readings: int
-    recent_gaps: int
-    recent_uncounted_gaps: int
-    recent_lost_readings: int
-    latest_ns: int
-    latest_reason: str
-
-
-class DatagramRow(NamedTuple):
-    """How many datagrams of a device came, and how many of those that are known of did not."""
-
-    received: int
-    missing: int
-
-
-class SeriesRow(NamedTuple):
-    """What a device said of one of its series."""
-
-    name: str
-    device: str
-    unit: str
-    quantity: str
-    decimals: int | None
-    label: str | None
-    driver: str
-    interval_s: float
-
-
-class BatchRow(NamedTuple):
-    """Sealed batches end to end, whose they are, and the last time in them (UTC, ns).
-
-    `dating` says how their times are known, of readings of `boot` (its row); where that is unknown,
-    `to_ns` is when they were read at the latest. `is_sound`: what the row says of times fits.
-    """
-
-    id: int
-    device: str
-    to_ns: int
-    sealed: bytes
-    dating: Dating = OWN
-    boot: int = 0
-    is_sound: bool = True
 
 
 class Reader:
@@ -188,22 +123,85 @@ class Reader:
         )
         return {device: DatagramRow(*row) for device, *row in rows}
 
-    def between(self, device: DeviceRow, start_ns: int, end_ns: int) -> Iterator[BatchRow]:
-        """Give the rows of a device that may have readings from `start_ns` up to before `end_ns`."""
-        rows = self._database.execute(
-            f"SELECT {_BATCH} WHERE device = ? AND to_ns >= ? AND from_ns < ?"
-            " ORDER BY to_ns, batch.id",
-            (device.id, start_ns, end_ns),
-        )
-        return map(_batch_row, rows)
+    def range(self, pattern: str, start_ns: int, end_ns: int) -> Range:
+        """Return the readings of all series that match, from `start_ns` up to before `end_ns`.
 
-    def newest(self, device: DeviceRow) -> Iterator[BatchRow]:
-        """Give the rows of a device, those with the latest readings first."""
-        rows = self._database.execute(
-            f"SELECT {_BATCH} WHERE device = ? ORDER BY to_ns DESC",
-            (device.id,),
-        )
-        return map(_batch_row, rows)
+        Also those whose time is unknown and may lie in that range.
+        """
+        found: dict[Key, list[Part]] = {}
+        undecodable = 0
+        for part in self._parts(pattern, start_ns, end_ns):
+            if part is None:
+                undecodable += 1
+            else:
+                found.setdefault(Key(*part[:2]), []).append(within(part, start_ns, end_ns))
+        parts = [joined(each) for _, each in sorted(found.items())]
+        return Range([part for part in parts if len(part.times_ns)], undecodable)
+
+    def window_end(self, pattern: str, start_ns: int, end_ns: int, max_readings: int) -> int:
+        """Return where to cut a range, so that up to there it has about so many readings.
+
+        What is not sealed yet comes on top; that is little.
+        """
+        return history.window_end(self._database, pattern, start_ns, end_ns, max_readings)
+
+    def rollups(
+        self, pattern: str, start_ns: int, end_ns: int, width_ns: int
+    ) -> dict[Key, Buckets]:
+        """Return the minutes or hours of all series that match which touch a range.
+
+        Whole buckets, also at the edges; of readings of unknown time nothing.
+        """
+        found: dict[Key, list[Buckets]] = {}
+        first_ns = bounded(start_ns - start_ns % width_ns)
+        last_ns = bounded(end_ns + -end_ns % width_ns)
+        with history.snapshot(self._database):
+            for series in history.stored_series(self._database, pattern):
+                rows = history.sealed_rollups(self._database, series, start_ns, end_ns, width_ns)
+                found[series.key] = [each for each in rows if each is not None]
+            parts = self._unsealed(pattern, first_ns, last_ns)
+        for part in parts:
+            if part is not None and not part.boot:
+                its = within(part, first_ns, last_ns)
+                found.setdefault(Key(*part[:2]), []).append(history.summed_up(its, width_ns))
+        whole = {key: merged(each) for key, each in sorted(found.items()) if each}
+        return {
+            key: history.touching(each, start_ns, end_ns, width_ns) for key, each in whole.items()
+        }
+
+    def extents(self, pattern: str, start_ns: int, end_ns: int) -> dict[Key, history.Extent | None]:
+        """Return which series have anything in a range, and about from when to when.
+
+        None where there are only readings of unknown time.
+        """
+        found: dict[Key, history.Extent | None] = {}
+        with history.snapshot(self._database):
+            for series in history.stored_series(self._database, pattern):
+                extent = history.sealed_extent(self._database, series, start_ns, end_ns)
+                if extent is not None:
+                    found[series.key] = extent
+            parts = self._unsealed(pattern, start_ns, end_ns)
+        for part in parts:
+            if part is not None and len(part.times_ns):
+                key = Key(*part[:2])
+                found[key] = history.extended(found.get(key), part)
+        return dict(sorted(found.items()))
+
+    def latest(self, pattern: str = "*") -> dict[str, DatedReading]:
+        """Return the last reading of each series that matches and was described."""
+        found: dict[str, history.Last] = {}
+        described = self.series(pattern)
+        with history.snapshot(self._database):
+            for device in self.devices(pattern):
+                wanted = {row.name for row in described if row.device == device.name}
+                found |= history.latest_of(self._newest(device), wanted, pattern)
+            for series in history.stored_series(self._database, pattern):
+                name = series.key.series
+                last = history.latest_sealed(self._database, series)
+                if last is not None and (name not in found or found[name][0] < last[0]):
+                    found[name] = last
+        names = {row.name for row in described}
+        return {name: reading for name, (_, reading) in found.items() if name in names}
 
     def after(self, row_id: int) -> list[BatchRow]:
         """Return the next rows committed after the one named, in the order of their commit.
@@ -212,15 +210,48 @@ class Reader:
         that was stopped, would keep the collector from ever checkpointing.
         """
         rows = self._database.execute(
-            f"SELECT {_BATCH} WHERE batch.id > ? ORDER BY batch.id LIMIT ?",
+            f"SELECT {BATCH} WHERE batch.id > ? ORDER BY batch.id LIMIT ?",
             (row_id, _AFTER_ROWS),
         )
-        return [_batch_row(row) for row in rows]
+        return [batch_row(row) for row in rows]
 
     def last_row_id(self) -> int:
-        """Return the id of the newest row, 0 where there is none."""
-        (row_id,) = self._database.execute("SELECT max(id) FROM batch").fetchone()
-        return row_id or 0
+        """Return the id of the newest row that was committed, 0 where there never was one."""
+        (row_id,) = self._database.execute(
+            "SELECT max(ifnull((SELECT max(id) FROM batch), 0), sealed_row) FROM progress"
+        ).fetchone()
+        return int(row_id)
+
+    def _parts(self, pattern: str, start_ns: int, end_ns: int) -> Iterator[Part | None]:
+        with history.snapshot(self._database):
+            for series in history.stored_series(self._database, pattern):
+                yield from history.sealed_parts(self._database, series, start_ns, end_ns)
+            yield from self._unsealed(pattern, start_ns, end_ns)
+
+    def _unsealed(self, pattern: str, start_ns: int, end_ns: int) -> list[Part | None]:
+        return [
+            part
+            for device in self.devices(pattern)
+            for row in self._between(device, start_ns, end_ns)
+            for part in parts_of(row, pattern)
+        ]
+
+    def _between(self, device: DeviceRow, start_ns: int, end_ns: int) -> Iterator[BatchRow]:
+        """Give the rows of a device that may have readings from `start_ns` up to before `end_ns`."""
+        rows = self._database.execute(
+            f"SELECT {BATCH} WHERE device = ? AND to_ns >= ? AND from_ns < ?"
+            " ORDER BY to_ns, batch.id",
+            (device.id, start_ns, end_ns),
+        )
+        return map(batch_row, rows)
+
+    def _newest(self, device: DeviceRow) -> Iterator[BatchRow]:
+        """Give the rows of a device, those with the latest readings first."""
+        rows = self._database.execute(
+            f"SELECT {BATCH} WHERE device = ? ORDER BY to_ns DESC",
+            (device.id,),
+        )
+        return map(batch_row, rows)
 
 
 def devices_of(path: Path) -> list[DeviceRow]:
@@ -240,15 +271,6 @@ def size_on_disk(path: Path) -> int:
         with suppress(OSError):
             size_bytes += file.stat().st_size
     return size_bytes
-
-
-def _batch_row(row: tuple[Any, ...]) -> BatchRow:
-    row_id, device, to_ns, sealed, boot, first_ns, last_ns, dated, offset_ns, error_ns, from_ns = (
-        row
-    )
-    columns = (dated, offset_ns, error_ns, from_ns, to_ns)
-    sound = is_sound(columns, first_ns, last_ns)
-    return BatchRow(row_id, device, to_ns, sealed, dating_of(*columns), boot, sound)
 
 
 def _asked(path: Path, question: Callable[[Reader], list[_T]]) -> list[_T]:

@@ -9,8 +9,9 @@ import sqlite3
 
 from collector.clock import is_news
 from collector.store.clocks import Boot, Clocks
-from collector.store.dating import columns_of, dating_of
+from collector.store.dating import NOT_AT_ALL, columns_of, dating_of
 from collector.store.gaps import Gaps
+from collector.store.unsealed import Unsealed
 from service.crashpoints import crash_point
 
 # What one step looks at, and what it writes: rows of up to 64 KiB.
@@ -18,7 +19,8 @@ LOOKED_AT = 500
 WRITTEN = 64
 
 _ROWS = (
-    "SELECT id, first_ns, last_ns, received_ns, dated, offset_ns, error_ns, from_ns, to_ns FROM batch"
+    "SELECT id, first_ns, last_ns, received_ns, readings, length(sealed), dated, offset_ns, error_ns,"
+    " from_ns, to_ns FROM batch"
     " WHERE boot = ? AND dated <> 0 AND (last_ns, id) > (?, ?) AND last_ns <= ?"
     " ORDER BY last_ns, id LIMIT ?"
 )
@@ -27,10 +29,13 @@ _ROWS = (
 class Redating:
     """Dates anew what is stale, until nothing is."""
 
-    def __init__(self, database: sqlite3.Connection, clocks: Clocks, gaps: Gaps) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, clocks: Clocks, gaps: Gaps, unsealed: Unsealed
+    ) -> None:
         self._database = database
         self._clocks = clocks
         self._gaps = gaps
+        self._unsealed = unsealed
 
     def step(self) -> bool:
         """Do some; say whether there may be more."""
@@ -59,14 +64,17 @@ class Redating:
             _ROWS, (boot.row_id, from_ns, behind_row, to_ns, LOOKED_AT)
         ).fetchall()
         written, place = 0, None
-        for row_id, first_ns, last_ns, received_ns, *columns in rows:
+        for row_id, first_ns, last_ns, received_ns, readings, size_bytes, *columns in rows:
             place = last_ns, row_id
             dating = self._clocks.date(boot, first_ns, last_ns, received_ns)
             if is_news(dating, dating_of(*columns)):
+                now = columns_of(dating, first_ns, last_ns)
+                if columns[0] == NOT_AT_ALL and now[0] != NOT_AT_ALL:
+                    self._unsealed.add(boot.device_id, readings, size_bytes, received_ns)
                 self._database.execute(
                     "UPDATE batch SET dated = ?, offset_ns = ?, error_ns = ?, from_ns = ?, to_ns = ?"
                     " WHERE id = ?",
-                    (*columns_of(dating, first_ns, last_ns), row_id),
+                    (*now, row_id),
                 )
                 written += 1
                 if written >= WRITTEN:

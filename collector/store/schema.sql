@@ -1,4 +1,4 @@
--- The store, version 3. Times are UTC, nanoseconds since 1970, unless they say otherwise.
+-- The store, version 4. Times are UTC, nanoseconds since 1970, unless they say otherwise.
 
 CREATE TABLE device (
     id              INTEGER PRIMARY KEY,
@@ -69,7 +69,8 @@ CREATE TABLE series (
 
 -- Sealed batches as received, one or more of one epoch end to end in a row, all dated in one way.
 -- `dated` says how, and dating them anew changes nothing but the columns behind it: order and
--- what is new never depend on it. Where readings are sealed into something else, their times stay.
+-- what is new never depend on it. Ids grow, and are never used again. What is sealed into chunks goes,
+-- and its times stay.
 CREATE TABLE batch (
     id           INTEGER PRIMARY KEY,
     device       INTEGER NOT NULL REFERENCES device,
@@ -90,8 +91,79 @@ CREATE TABLE batch (
                                          -- can have been read, -(2^63 - 1) and 2^63 - 1: nobody knows
     sealed       BLOB NOT NULL
 );
-CREATE INDEX batch_time ON batch (device, to_ns, from_ns);
+CREATE INDEX batch_time ON batch (device, to_ns, from_ns, dated);
 CREATE INDEX batch_by_pair ON batch (boot, last_ns) WHERE dated <> 0;
+
+-- The highest id of a batch row that was sealed; one row.
+CREATE TABLE progress (
+    sealed_row  INTEGER NOT NULL
+);
+
+-- What stands in chunks and rollups: a series in one unit.
+CREATE TABLE stored_series (
+    id       INTEGER PRIMARY KEY,
+    device   INTEGER NOT NULL REFERENCES device,
+    sensor   TEXT NOT NULL,
+    channel  TEXT NOT NULL,
+    unit     TEXT NOT NULL,
+    UNIQUE (device, sensor, channel, unit)
+);
+
+-- Times that several chunks have in common: chunks.py.
+CREATE TABLE chunk_times (
+    id    INTEGER PRIMARY KEY,
+    data  BLOB NOT NULL
+);
+
+-- Sealed readings of one series, in order of time: chunks.py. Two may overlap, where some came late.
+CREATE TABLE chunk (
+    id        INTEGER PRIMARY KEY,
+    series    INTEGER NOT NULL REFERENCES stored_series,
+    from_ns   INTEGER NOT NULL,              -- first and
+    to_ns     INTEGER NOT NULL,              -- last time
+    readings  INTEGER NOT NULL,
+    times     INTEGER REFERENCES chunk_times, -- NULL: they stand in the data
+    data      BLOB NOT NULL
+);
+CREATE INDEX chunk_time ON chunk (series, to_ns, from_ns, readings);
+CREATE INDEX chunk_short ON chunk (series) WHERE readings < 1800;
+CREATE INDEX chunk_shared ON chunk (times) WHERE times IS NOT NULL;
+
+-- What readings of one series come to, by minute and by hour: rollups.py. Rows add up: of one minute two may
+-- have a part each.
+CREATE TABLE rollup (
+    id       INTEGER PRIMARY KEY,
+    series   INTEGER NOT NULL REFERENCES stored_series,
+    from_ns  INTEGER NOT NULL,               -- begin of the first hour and
+    to_ns    INTEGER NOT NULL,               -- of the last minute that has a reading
+    buckets  INTEGER NOT NULL,               -- minutes
+    minutes  BLOB,                           -- NULL: no longer kept
+    hours    BLOB                            -- NULL: the minutes say it
+);
+CREATE INDEX rollup_time ON rollup (series, to_ns, from_ns);
+CREATE INDEX rollup_short ON rollup (series) WHERE buckets < 2048;
+
+-- How many readings of a device are here no more: deleted on purpose, and gone by `retention`.
+CREATE TABLE removal (
+    device   INTEGER PRIMARY KEY REFERENCES device,
+    deleted  INTEGER NOT NULL,
+    expired  INTEGER NOT NULL
+);
+
+-- How large the store was, once a day.
+CREATE TABLE growth (
+    day         INTEGER PRIMARY KEY,         -- days since 1970, UTC
+    used_bytes  INTEGER NOT NULL
+);
+
+-- Batches that could not be read when they were to be sealed, as they came; each is a gap, too.
+CREATE TABLE undecodable (
+    id           INTEGER PRIMARY KEY,
+    device       INTEGER NOT NULL REFERENCES device,
+    epoch        INTEGER NOT NULL REFERENCES epoch,
+    received_ns  INTEGER NOT NULL,
+    sealed       BLOB NOT NULL
+);
 
 -- What is missing, and why. It concerns all series of the device. The numbers say which kind it is:
 --   first_seq to last_seq   batches that will not come; of a datagram epoch: some of those
@@ -124,4 +196,6 @@ CREATE TABLE backup_stamp (
     taken_ns  INTEGER NOT NULL
 );
 
-PRAGMA user_version = 3;
+INSERT INTO progress (sealed_row) VALUES (0);
+
+PRAGMA user_version = 4;

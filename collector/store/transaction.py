@@ -13,6 +13,8 @@ import structlog
 
 from collector.clock import OwnClock, Pair, Source
 from collector.measuring import Measured
+from collector.store.batch_rows import BatchRows
+from collector.store.chunk_rows import ChunkRows
 from collector.store.clocks import Boot, Clocks
 from collector.store.dating import EACH_BY_ITS_OWN, Columns, columns_of
 from collector.store.devices import Devices
@@ -21,7 +23,9 @@ from collector.store.gaps import Gaps
 from collector.store.missing import MissingRules
 from collector.store.numbers import bounded
 from collector.store.redating import Redating
+from collector.store.removal import Removal
 from collector.store.requests import Holding, Stored
+from collector.store.unsealed import Unsealed
 from service.crashpoints import crash_point
 from wire.bodies import Describe, End, Gap, OpenDatagrams
 from wire.receiver import Arrived
@@ -47,15 +51,19 @@ class Transaction:
         self._gaps = Gaps(database, self._clocks)
         self._epochs = Epochs(database, self._gaps, self._clocks)
         self._missing = MissingRules(self._epochs, self._gaps, self._clocks)
-        self._redating = Redating(database, self._clocks, self._gaps)
+        self.unsealed = Unsealed(database)
+        self._batch_rows = BatchRows(database, self.unsealed)
+        self.chunk_rows = ChunkRows(database, self._gaps, self._clocks, self.unsealed)
+        self.removal = Removal(database, self.chunk_rows)
+        self._redating = Redating(database, self._clocks, self._gaps, self.unsealed)
         self._own_clock = OwnClock(self._epochs.newest_receipt_ns())
         self._is_clock_wrong = False
         self._changed: list[Epoch] = []
-        self._now_ns = 0
+        self.now_ns = 0
 
     def begin(self, now_ns: int) -> None:
         """Begin a group; `now_ns` is its time of receipt, UTC."""
-        self._now_ns = now_ns
+        self.now_ns = now_ns
         self._epochs.trim()
         if self._clocks.is_large:
             self._forget_clocks()
@@ -66,10 +74,11 @@ class Transaction:
         for epoch in self._changed:
             self._write(epoch)
         self._changed.clear()
-        if self._own_clock.is_possible(self._now_ns):
-            self._own_clock.heard(self._now_ns)
+        if self._own_clock.is_possible(self.now_ns):
+            self._own_clock.heard(self.now_ns)
         crash_point("store_before_commit")
         self._database.execute("COMMIT")
+        self.unsealed.committed()
         crash_point("store_after_commit")
 
     def rollback(self) -> None:
@@ -77,12 +86,16 @@ class Transaction:
         self._changed.clear()
         self._forget_clocks()
         self._devices.forget()
+        self.chunk_rows.forget()
+        self.unsealed.rolled_back()
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
 
     def describe(self, device: str, description: Describe) -> None:
         """Keep what a device says of its series; what it no longer has stays as it was."""
-        self._devices.describe(self._devices.id_of(device, self._now_ns), description)
+        device_id = self._devices.id_of(device, self.now_ns)
+        self._devices.describe(device_id, description)
+        self.unsealed.described(device_id)
 
     def hold(self, device: str, holding: Holding) -> dict[bytes, int]:
         """Take note of all that a device holds, and of what it no longer does; return the marks."""
@@ -91,10 +104,10 @@ class Transaction:
         in_order = (*holding.epochs[1:], *holding.epochs[:1])
         self._clocks.hold(device_id, [held.clock.boot_id for held in in_order])
         for held in holding.epochs:
-            epoch = self._epochs.take(device_id, held.epoch, self._now_ns, datagrams=held.datagrams)
+            epoch = self._epochs.take(device_id, held.epoch, self.now_ns, datagrams=held.datagrams)
             self._epochs.set_clock(epoch, held.clock, held.began_ns)
             named.append(epoch)
-        self._missing.hold(device_id, named, holding.lost, self._now_ns)
+        self._missing.hold(device_id, named, holding.lost, self.now_ns)
         return {epoch.name: epoch.mark for epoch in named}
 
     def store(self, device: str, batches: Sequence[Arrived]) -> Stored:
@@ -103,12 +116,12 @@ class Transaction:
         At or below the mark: already stored, nothing to do. Beyond the next: a hole, and nothing
         more of that epoch is stored.
         """
-        device_id = self._devices.id_of(device, self._now_ns)
+        device_id = self._devices.id_of(device, self.now_ns)
         touched: dict[bytes, Epoch] = {}
         torn: dict[bytes, None] = {}
         for arrived in batches:
             name, seq, _ = arrived.header.place
-            epoch = touched.get(name) or self._epochs.take(device_id, name, self._now_ns)
+            epoch = touched.get(name) or self._epochs.take(device_id, name, self.now_ns)
             if seq > epoch.mark + 1 or name in torn:
                 torn[name] = None
                 continue
@@ -120,21 +133,21 @@ class Transaction:
 
     def record_gap(self, device: str, gap: Gap) -> int | None:
         """Record what will not come, above the mark only; return the mark, None for a hole."""
-        epoch = self._epochs.take(self._written(device), gap.epoch, self._now_ns)
+        epoch = self._epochs.take(self._written(device), gap.epoch, self.now_ns)
         if epoch.datagrams:
             return epoch.mark  # its END counts all that is missing
         if gap.first_seq > epoch.mark + 1:
             return None
         if gap.last_seq > epoch.mark:
-            self._missing.gap(epoch, gap, self._now_ns)
+            self._missing.gap(epoch, gap, self.now_ns)
             self._change(epoch)
         return epoch.mark
 
     def end(self, device: str, end: End) -> int:
         """End an epoch, once; return its mark."""
-        epoch = self._epochs.take(self._written(device), end.epoch, self._now_ns)
+        epoch = self._epochs.take(self._written(device), end.epoch, self.now_ns)
         if epoch.ended is None:
-            self._missing.end(epoch, end, self._now_ns)
+            self._missing.end(epoch, end, self.now_ns)
             self._change(epoch)
         return epoch.mark
 
@@ -144,7 +157,7 @@ class Transaction:
         It may not for one that has batches or has ended: with a new key its seqs would come again.
         """
         device_id = self._written(device)
-        epoch = self._epochs.take(device_id, wish.epoch, self._now_ns, datagrams=True)
+        epoch = self._epochs.take(device_id, wish.epoch, self.now_ns, datagrams=True)
         self._epochs.set_clock(epoch, wish.clock, wish.began_ns)
         if not epoch.datagrams and epoch.mark == 0:
             epoch.datagrams = True
@@ -153,8 +166,8 @@ class Transaction:
 
     def store_datagrams(self, device: str, name: bytes, batches: Sequence[Arrived]) -> Stored:
         """Store batches of a datagram epoch, of which none has come before; the order is free."""
-        device_id = self._devices.id_of(device, self._now_ns)
-        epoch = self._epochs.take(device_id, name, self._now_ns, datagrams=True)
+        device_id = self._devices.id_of(device, self.now_ns)
+        epoch = self._epochs.take(device_id, name, self.now_ns, datagrams=True)
         if not epoch.datagrams:
             return Stored({})  # whose mark allows no holes: for such a one no key is given
         for arrived in batches:
@@ -179,6 +192,12 @@ class Transaction:
     def date_anew(self) -> bool:
         """Do a step of that; say whether there may be more."""
         return self._redating.step()
+
+    def vacuum(self, pages: int) -> None:
+        """Give so many free pages back to the disk."""
+        # One by one: sqlite3 steps through a statement without rows but once.
+        for _ in range(pages):
+            self._database.execute("PRAGMA incremental_vacuum(1)")
 
     def _may_measure(self, pair: Pair) -> bool:
         is_possible = self._own_clock.is_possible(pair.wall_ns, pair.source is Source.VOUCHED)
@@ -223,7 +242,7 @@ class Transaction:
 
     def _written(self, device: str) -> int:
         """Write what has gathered of a device, so that its rows say all; return its id."""
-        device_id = self._devices.id_of(device, self._now_ns)
+        device_id = self._devices.id_of(device, self.now_ns)
         if any(epoch.device_id == device_id for epoch in self._changed):
             waiting, self._changed = self._changed, []
             for epoch in waiting:
@@ -236,8 +255,8 @@ class Transaction:
     def _write(self, epoch: Epoch) -> None:
         self._write_run(epoch)
         if epoch.datagrams and epoch.ended is not None:
-            self._missing.count_datagrams(epoch, epoch.last, self._now_ns)
-        self._epochs.write(epoch, self._now_ns)
+            self._missing.count_datagrams(epoch, epoch.last, self.now_ns)
+        self._epochs.write(epoch, self.now_ns)
         epoch.changed = False
 
     def _write_run(self, epoch: Epoch) -> None:
@@ -247,28 +266,11 @@ class Transaction:
             epoch.run.sort(key=lambda arrived: arrived.header.place.seq)
         headers = [arrived.header for arrived in epoch.run]
         first, last = headers[0].place, headers[-1].place
-        readings = sum(header.readings for header in headers)
         first_ns = min(header.first_ns for header in headers)
         last_ns = max(header.last_ns for header in headers)
         assert epoch.boot is not None, "a batch says of which it is"
-        self._database.execute(
-            "INSERT INTO batch (device, epoch, first_seq, last_seq, readings, boot, first_ns, last_ns,"
-            " received_ns, dated, offset_ns, error_ns, from_ns, to_ns, sealed)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                epoch.device_id,
-                epoch.row_id,
-                first.seq,
-                last.seq,
-                readings,
-                epoch.boot.row_id,
-                first_ns,
-                last_ns,
-                self._now_ns,
-                *self._dated(epoch, epoch.boot, first_ns, last_ns),
-                b"".join([arrived.sealed for arrived in epoch.run]),
-            ),
-        )
+        dated = self._dated(epoch, epoch.boot, first_ns, last_ns)
+        readings = self._batch_rows.add(epoch, epoch.run, (first_ns, last_ns), dated, self.now_ns)
         crash_point("store_after_insert")
         if epoch.counted is None:
             self._gaps.count(epoch.row_id, first.seq - 1, first.before)
@@ -284,6 +286,6 @@ class Transaction:
         if epoch.run_offset_ns is not None:
             from_ns, to_ns = first_ns + epoch.run_offset_ns, last_ns + epoch.run_offset_ns
             return EACH_BY_ITS_OWN, None, None, from_ns, to_ns
-        received_ns = self._now_ns if self._own_clock.is_possible(self._now_ns) else None
+        received_ns = self.now_ns if self._own_clock.is_possible(self.now_ns) else None
         dating = self._clocks.date(boot, first_ns, last_ns, received_ns)
         return columns_of(dating, first_ns, last_ns)

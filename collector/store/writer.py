@@ -9,14 +9,22 @@ An error of the file ends the writer: nothing more is acknowledged, and the prog
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
 
 from collector.measuring import Measured
 from collector.store.group import GroupCommit, Request
+from collector.store.holds import Holds
 from collector.store.requests import Holding, Stored
+from collector.store.transaction import Transaction
+from collector.store.unsealed import MAX_RIPE_BYTES, Unsealed
 from wire.bodies import Describe, End, Gap, OpenDatagrams
 from wire.receiver import Arrived
+
+_T = TypeVar("_T")
 
 # A request of a few numbers counts so much.
 _SMALL_BYTES = 256
@@ -33,8 +41,17 @@ class _Asked(NamedTuple):
     size_bytes: int
 
 
+class _Job(NamedTuple):
+    """Something that is done in a transaction of its own."""
+
+    work: Callable[[Transaction], Any]
+    future: "Future[tuple[Any, float]]"
+
+
 class Writer:
     """Commits what sessions bring.
+
+    `holds` are how long it was held by work that no session asked for.
 
     Args:
         database: opened for writing; it belongs to the writer's thread from `start` on.
@@ -55,18 +72,30 @@ class Writer:
     ) -> None:
         self.pending_bytes = 0
         self._is_dating = False
+        self._has_ended = False
         self._database = database
         self._group = GroupCommit(database, is_revoked)
         self._call_soon = call_soon
         self._delivered = delivered
         self._failed = failed
-        self._requests: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self.holds = Holds()
+        self._requests: queue.SimpleQueue[_Asked | _Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     @property
     def commits(self) -> int:
         """How many transactions were committed."""
         return self._group.commits
+
+    @property
+    def unsealed(self) -> Unsealed:
+        """What waits to be sealed."""
+        return self._group.unsealed
+
+    @property
+    def is_behind_sealing(self) -> bool:
+        """Whether so much waits to be sealed that no more should come for now."""
+        return self.unsealed.ripe_bytes() > MAX_RIPE_BYTES
 
     def start(self) -> None:
         """Start the thread; go on with what a former run has left to be dated anew."""
@@ -135,6 +164,17 @@ class Writer:
         """Call `done` when all that was asked before is committed, or refused."""
         self._ask(Request("", lambda _group, _part: None), done)
 
+    def do(self, work: Callable[[Transaction], _T]) -> "Future[tuple[_T, float]]":
+        """Do something in a transaction of its own; the event loop must not wait for it.
+
+        The writer's thread does it between two groups. The answer comes with how long it took, in seconds.
+        """
+        future: Future[tuple[_T, float]] = Future()
+        self._requests.put(_Job(work, future))
+        if self._has_ended:
+            self._give_up_jobs()
+        return future
+
     def _ask(
         self, request: Request, done: Callable[[Any], None], size_bytes: int = REQUEST_BYTES
     ) -> None:
@@ -143,28 +183,57 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            while asked := self._take():
-                answers = self._group.commit([each.request for each in asked])
-                self._call_soon(self._deliver, asked, answers)
+            is_last = False
+            while not is_last:
+                asked, then = self._take()
+                if asked:
+                    answers = self._group.commit([each.request for each in asked])
+                    self._call_soon(self._deliver, asked, answers)
+                if isinstance(then, _Job):
+                    self._work(then)
+                is_last = then is None
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing is committed any more
             self._call_soon(self._failed, error)
         finally:
+            self._has_ended = True  # from here on whoever brings a job gives it up
+            self._give_up_jobs()
             self._database.close()
 
-    def _take(self) -> list[_Asked]:
-        """Wait for a request; return it with all others that wait. Empty: it is time to end."""
+    def _take(self) -> "tuple[list[_Asked], _Job | _Asked | None]":
+        """Wait for a request; return it with all others that wait, and what comes behind them.
+
+        That is a job, or None where it is time to end.
+        """
         group: list[_Asked] = []
         try:
             while len(group) < _GROUP_REQUESTS:
                 request = self._requests.get(block=not group)
-                if request is None:
-                    if group:
-                        self._requests.put(None)
-                    break
+                if not isinstance(request, _Asked):
+                    return group, request
                 group.append(request)
         except queue.Empty:
             pass
-        return group
+        return group, group[-1]
+
+    def _work(self, job: _Job) -> None:
+        began_s = time.perf_counter()
+        try:
+            answer = self._group.work(job.work)
+        except BaseException as error:
+            job.future.set_exception(error)
+            raise
+        held_s = time.perf_counter() - began_s
+        self.holds.note(held_s)
+        job.future.set_result((answer, held_s))
+        self._call_soon(self._delivered)
+
+    def _give_up_jobs(self) -> None:
+        """Let nobody wait for what will not be done."""
+        with suppress(queue.Empty):
+            while True:
+                left = self._requests.get_nowait()
+                if isinstance(left, _Job):
+                    left.future.cancel()
 
     def _deliver(self, asked: Sequence[_Asked], answers: Sequence[Any]) -> None:
         for each, answer in zip(asked, answers, strict=True):

@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ class Place(NamedTuple):
         long: the collector comes back when so many readings wait.
         ballast: how many sensors fill the spool.
         more: the device's YAML.
+        seals: the collector is asked to seal, again and again.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Place(NamedTuple):
     long: int | None = None
     ballast: int = 0
     more: str = SOON
+    seals: bool = False
 
     @property
     def is_devices(self) -> bool:
@@ -61,6 +64,8 @@ PLACES = [
     Place("store_after_insert", passes=2, most=5, has_link=True),
     Place("store_before_commit", passes=4, most=10, has_link=True),
     Place("store_after_commit", passes=4, most=10, has_link=True),
+    Place("store_sealing", passes=2, most=6, has_link=True, seals=True),
+    Place("store_merging", passes=2, most=4, has_link=True, seals=True),
 ]
 
 
@@ -75,6 +80,8 @@ def die(rig: Rig, place: Place, passes: int) -> None:
     if rig.device.is_dead() and rig.device.try_start() and place.long:
         wait_until(lambda: held(rig) > place.long or victim.is_dead(), 60)
         rig.collector.start()
+    if place.seals:
+        seal_until_dead(rig)
     (rig if place.is_devices else victim).wait_dead(60)
     assert victim.exit_code == -signal.SIGKILL, victim.said()
     del victim.environment["TELEGAUGE_CRASH_AT"]
@@ -86,6 +93,14 @@ def held(rig: Rig) -> int:
         return rig.held()
     except ControlError:
         return 0
+
+
+def seal_until_dead(rig: Rig) -> None:
+    """Let the collector seal what has come, whenever some more has."""
+    while not rig.collector.is_dead():
+        with suppress(ControlError):
+            rig.collector.ask("seal")
+        rig.wait_for_reads(3)
 
 
 def go_on(rig: Rig, place: Place) -> float:

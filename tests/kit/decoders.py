@@ -18,7 +18,7 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from collector.clock import OWN, Dating, Known
-from collector.query import parts, readings_of
+from collector.store.parts import parts_of, readings_of
 from collector.store import BatchRow
 from kit import hearing, samples
 from kit.hearing import pieces
@@ -158,7 +158,7 @@ def _query(sealed: bytes) -> bool:
     offset_ns = header.clock.offset_ns
     dating = OWN if header.clock.synchronised else Dating(Known.DERIVED, offset_ns)
     row = BatchRow(1, "greenhouse", header.last_ns + offset_ns, sealed, dating)
-    found = list(parts(row, "*"))
+    found = list(parts_of(row))
     if None in found:
         assert found == [None]
         return False

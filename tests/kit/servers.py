@@ -17,7 +17,7 @@ from collector.services import Services
 from collector.session import Session
 from collector.sessions import Sessions
 from collector.space import FreeSpace
-from collector.store import Writer
+from collector.store import Housekeeper, Writer
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.trust import Trust
 from config.addresses import Address
@@ -174,6 +174,9 @@ class ServerRig:
             self.sessions.catch_up,
             self.failures.append,
             self.trust.is_revoked,
+        )
+        self.housekeeper = Housekeeper(
+            file, self.writer, loop.call_soon_threadsafe, self.failures.append
         )
         self.datagrams = Datagrams(self.writer.store_datagrams, self.space.is_low)
         self.made: list[Session] = []

@@ -33,7 +33,7 @@ def asked(file: Path, *names: str) -> Status:
 
 def answers_of(rig: ServerRig) -> Answers:
     """What answers for the parts of a rig."""
-    return Answers(rig.services, rig.server, rig.file)
+    return Answers(rig.services, rig.server, rig.file, rig.housekeeper)
 
 
 def test_status_of_a_running_collector(tmp_path: Path) -> None:

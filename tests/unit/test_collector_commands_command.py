@@ -45,7 +45,7 @@ def play(runtime: Path, scenario: Callable[[ServerRig, Run], Awaitable[None]]) -
     async def whole() -> None:
         file = runtime.parent / FILE_NAME
         async with asyncio.timeout(WITHIN_S), server_rig(file) as rig:
-            answers = Answers(rig.services, rig.server, file)
+            answers = Answers(rig.services, rig.server, file, rig.housekeeper)
             control = ControlServer(runtime / "control", {"command": answers.command})
             await control.start()
             try:

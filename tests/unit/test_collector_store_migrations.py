@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from collector import query
 from collector.errors import StoreError
-from collector.store import Stored, migrations
+from collector.store import Stored, former_schemas
 from collector.store.database import FILE_NAME, VERSION, open_for_reading, open_for_writing
 from collector.store.soundness import checksum
 from collector.store.transaction import Transaction
@@ -322,9 +322,9 @@ def test_what_an_upgraded_agent_lost_is_one_tail(file: Path) -> None:
 def test_migration_is_all_or_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What breaks off leaves version 1 as it was, and the next start does all of it."""
     before = (stored(file), rows(file, "SELECT * FROM epoch"))
-    broken = (*migrations._VERSION_2[:-1], "INSERT INTO nowhere VALUES (1)")
+    broken = (*former_schemas.VERSION_2[:-1], "INSERT INTO nowhere VALUES (1)")
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "_VERSION_2", broken)
+        patch.setattr(former_schemas, "VERSION_2", broken)
         with pytest.raises(StoreError, match="cannot be opened: no such table"):
             open_for_writing(file)
     assert (stored(file), rows(file, "SELECT * FROM epoch")) == before

@@ -212,43 +212,6 @@ def test_devices_that_cannot_match_are_left_out(file: Path) -> None:
         assert len(reader.devices("*.temperature")) == len(DEVICES)
 
 
-@pytest.mark.parametrize(
-    ("start_s", "end_s", "found"),
-    [
-        (0, 100, [9, 19, 29]),
-        (9, 10, [9]),
-        (9.5, 10, []),
-        (10, 11, [19]),
-        (0, 10, [9]),
-        (19, 20.5, [19, 29]),
-        (29.5, 99, []),
-        (0, 0, []),
-    ],
-)
-def test_between_gives_rows_with_readings_in_a_range(
-    file: Path, start_s: float, end_s: float, found: list[float]
-) -> None:
-    """The end is outside, the start within; a row that only touches the end is left out."""
-    for seq, first_s in enumerate((0, 10, 20), 1):
-        commit(file, "greenhouse", batch(seq, *(read(first_s + n) for n in range(10))))
-    commit(file, "cellar", batch(1, read(5)))
-    with open_reader(file) as reader:
-        (device,) = reader.devices("greenhouse/*")
-        answer = reader.between(
-            device, BOOTED_NS + round(start_s * 1e9), BOOTED_NS + round(end_s * 1e9)
-        )
-        assert spans(list(answer)) == found
-
-
-def test_newest_gives_the_latest_readings_first(file: Path) -> None:
-    """By the time of the readings, not of their commit."""
-    for seq, at_s in enumerate((50, 10, 30), 1):
-        commit(file, "greenhouse", batch(seq, read(at_s)))
-    with open_reader(file) as reader:
-        (device,) = reader.devices("greenhouse/*")
-        assert spans(list(reader.newest(device))) == [50, 30, 10]
-
-
 def test_after_gives_what_was_committed_since(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the commits, across devices, so many at a time."""
     monkeypatch.setattr("collector.store.reader._AFTER_ROWS", 2)

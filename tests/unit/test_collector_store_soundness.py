@@ -21,6 +21,7 @@ from service.damage import is_damage
 from wire.bodies import End
 
 FLIPS = 400
+PAGE_BYTES = 16384
 numbers = st.integers(-(2**63), 2**63 - 1)
 endings = st.none() | st.binary(max_size=64)
 facts = st.tuples(numbers, st.binary(min_size=16, max_size=16), numbers, endings, st.integers(0, 1))
@@ -132,8 +133,8 @@ def test_small_store_is_checked_whole(file: Path) -> None:
     commit(file, "greenhouse", *[batch(seq) for seq in range(1, 2000)])
     (page,) = pages_of(file, lambda name: name == "batch")
     with file.open("r+b") as opened:
-        opened.seek((page - 1) * 4096)
-        opened.write(bytes(4096))
+        opened.seek((page - 1) * PAGE_BYTES)
+        opened.write(bytes(PAGE_BYTES))
     with (
         closing(sqlite3.connect(file)) as database,
         pytest.raises(sqlite3.DatabaseError) as caught,

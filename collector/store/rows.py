@@ -1,0 +1,96 @@
+"""The rows that questions get: what the store knows of devices, series, gaps and batches."""
+
+from typing import Any, NamedTuple
+
+from collector.clock import OWN, Dating
+from collector.store.dating import dating_of, is_sound
+
+# What is selected of batches, for `batch_row`. Damage can make a number of one: then it is no batch, and counted as
+# one that cannot be read.
+BATCH = (
+    "batch.id, device.name, to_ns, CAST(sealed AS BLOB), boot, first_ns, last_ns, dated, offset_ns,"
+    " error_ns, from_ns FROM batch JOIN device ON device.id = device"
+)
+
+
+class DeviceRow(NamedTuple):
+    """A device as the store knows it; times are UTC, ns."""
+
+    id: int
+    name: str
+    label: str | None
+    readings: int
+    heard_ns: int | None
+
+
+class GapRow(NamedTuple):
+    """What is missing of a device, and why; times are UTC, ns. None: nobody knows."""
+
+    device: str
+    epoch: bytes | None
+    first_seq: int | None
+    last_seq: int | None
+    readings: int | None
+    from_ns: int | None
+    to_ns: int | None
+    reason: str
+    recorded_ns: int
+
+
+class LossRow(NamedTuple):
+    """All gaps of a device together; those of which nobody knows the readings are `uncounted`."""
+
+    gaps: int
+    uncounted_gaps: int
+    lost_readings: int
+    recent_gaps: int
+    recent_uncounted_gaps: int
+    recent_lost_readings: int
+    latest_ns: int
+    latest_reason: str
+
+
+class DatagramRow(NamedTuple):
+    """How many datagrams of a device came, and how many of those that are known of did not."""
+
+    received: int
+    missing: int
+
+
+class SeriesRow(NamedTuple):
+    """What a device said of one of its series."""
+
+    name: str
+    device: str
+    unit: str
+    quantity: str
+    decimals: int | None
+    label: str | None
+    driver: str
+    interval_s: float
+
+
+class BatchRow(NamedTuple):
+    """Sealed batches end to end, whose they are, and the last time in them (UTC, ns).
+
+    `dating` says how their times are known, of readings of `boot` (its row); where that is unknown,
+    `to_ns` is when they were read at the latest. `is_sound`: what the row says of times fits.
+    """
+
+    id: int
+    device: str
+    to_ns: int
+    sealed: bytes
+    dating: Dating = OWN
+    boot: int = 0
+    is_sound: bool = True
+
+
+def batch_row(row: tuple[Any, ...]) -> BatchRow:
+    """Return the row of what was selected of a batch."""
+    row_id, device, to_ns, sealed, boot, first_ns, last_ns, dated, offset_ns, error_ns, from_ns = (
+        row
+    )
+    columns = (dated, offset_ns, error_ns, from_ns, to_ns)
+    sound = is_sound(columns, first_ns, last_ns)
+    return BatchRow(row_id, device, to_ns, sealed, dating_of(*columns), boot, sound)

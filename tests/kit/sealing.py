@@ -1,0 +1,60 @@
+"""A sealer in the test's own hand: a step is done when the test says so, in its own thread."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from collector.store.database import open_for_writing
+from collector.store.group import GroupCommit
+from collector.store.sealer import Sealer
+from collector.store.transaction import Transaction
+
+_T = TypeVar("_T")
+# Later than any test runs: nothing is so young that it would have to wait.
+LATER_NS = 2**62
+
+
+class SealingRig:
+    """A store that the test writes to and seals; each job is a transaction of its own.
+
+    `between` is done right before the next transaction of the sealer: by then it has read what it
+    is about to replace.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.between: list[Callable[[], object]] = []
+        self._database = open_for_writing(path)
+        self.group = GroupCommit(self._database)
+        self.sealer = Sealer(path, self.group.unsealed, self._submit)
+
+    def do(self, job: Callable[[Transaction], _T]) -> _T:
+        """Do something in a transaction."""
+        return self.group.work(job)
+
+    def step(self) -> bool:
+        """Do the next thing that is to be done; say whether there was any."""
+        return self.sealer.step(LATER_NS)
+
+    def close(self) -> None:
+        """Close the store."""
+        self.sealer.close()
+        self._database.close()
+
+    def _submit(self, work: Callable[[Transaction], _T]) -> "Future[tuple[_T, float]]":
+        while self.between:
+            self.between.pop()()
+        began_s = time.perf_counter()
+        future: Future[tuple[_T, float]] = Future()
+        future.set_result((self.do(work), time.perf_counter() - began_s))
+        return future
+
+
+@contextmanager
+def sealing_rig(path: Path) -> Iterator[SealingRig]:
+    """A rig that is closed."""
+    with closing(SealingRig(path)) as rig:
+        yield rig

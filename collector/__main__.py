@@ -12,8 +12,8 @@ from service.keyfile import KeyFileError
 
 COMMANDS = (
     "serve", "check", "schema", "status",
-    "series", "query", "tail", "gaps", "backup", "command",
-    "invite", "devices", "revoke", "rotate",
+    "series", "query", "tail", "gaps", "export", "backup", "verify", "seal", "delete", "command",
+    "invite", "devices", "revoke", "rotate", "password", "token",
 )  # fmt: skip
 
 

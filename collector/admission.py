@@ -137,6 +137,11 @@ class Admission:
         return len(known) < MAX_KNOWN_PLACES and known.count(address) < MAX_PLACES_OF_ONE_KNOWN
 
 
+def network(host: str) -> str:
+    """Return what stands for all that whoever comes from an IP address may call its own."""
+    return _network(_whole(host))
+
+
 def _victim(strangers: list[Place], newcomer: str, now_s: float) -> Place | None:
     """Return who makes room: the oldest of the address that has most, the newcomer counted in."""
     counts = Counter(place.address for place in strangers)

@@ -2,12 +2,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec.structs import replace
 
 from collector import trust_file
 from collector.admission import Admission
@@ -18,15 +19,18 @@ from collector.health import Health
 from collector.interfaces import reachable_at
 from collector.invitations import Inviter
 from collector.membership import Membership
+from collector.report import Status
+from collector.retention_settings import kept_by
 from collector.server import Server, secured_by
 from collector.services import Services
 from collector.session import Session
 from collector.sessions import Sessions
 from collector.settings import AT_START, CollectorSettings
 from collector.space import FreeSpace
-from collector.store import Writer, names_in
-from collector.store.database import open_for_writing, set_aside
+from collector.store import Housekeeper, Writer, names_in, open_for_writing, set_aside
 from collector.trust import Trust
+from collector.web.access import Access
+from collector.web.granting import Granting, Reached
 from config.addresses import parse_address
 from service import logs, tls
 from service.control import ControlServer
@@ -36,10 +40,14 @@ from service.reload import Configuration, Reloader
 from service.stop import stop_signal
 from wire import __version__
 
+if TYPE_CHECKING:
+    from collector.web.web import Web
+
 _log = structlog.get_logger()
 
 VERSION = f"telegauge-collector {__version__}"
 _CLOSE_STORE_S = 30.0
+_NO_WEB = "nothing is served over HTTP: web.enabled is false in collector.yaml"
 
 
 class Collector:
@@ -67,6 +75,7 @@ class Collector:
         listen = parse_address(settings.devices.listen)
         certificate = own_certificate(state_folder)
         secured = secured_by(certificate)
+        access = Access(state_folder)
         self.trust = Trust(state_folder / trust_file.FILE_NAME)
         try:
             database = open_for_writing(store_file)
@@ -77,10 +86,14 @@ class Collector:
         self.writer = Writer(
             database,
             loop.call_soon_threadsafe,
-            self.sessions.catch_up,
-            self.failed.set_result,
+            self._delivered,
+            self._store_failed,
             self.trust.is_revoked,
         )
+        self.housekeeper = Housekeeper(
+            store_file, self.writer, loop.call_soon_threadsafe, self._store_failed
+        )
+        self.housekeeper.retain(kept_by(settings.retention))
         self.space = FreeSpace(store_file.parent, settings.store.min_free_bytes)
         self.datagrams = Datagrams(self.writer.store_datagrams, self.space.is_low)
         self.admission = Admission(settings.devices.plain_on_loopback)
@@ -109,11 +122,19 @@ class Collector:
             partial(names_in, store_file),
         )
         membership = Membership(self.services, inviter, store_file)
-        answers = Answers(self.services, self.server, store_file, self._configuration)
+        answers = Answers(
+            self.services, self.server, store_file, self.housekeeper, self._configuration
+        )
+        self.answers = answers
+        self.web = self._new_web(settings, state_folder, access) if settings.web.enabled else None
+        granting = Granting(access, self._reached, self._end_strangers)
         self.control = ControlServer(
             runtime_folder / "control",
             {
-                "status": answers.status,
+                **granting.handlers(),
+                "status": self._status,
+                "seal": answers.seal,
+                "delete": answers.delete,
                 "command": answers.command,
                 "invite": membership.invite,
                 "devices": membership.devices,
@@ -122,9 +143,7 @@ class Collector:
             },
         )
         self.notifier = Notifier()
-        self.health = Health(
-            self.services, store_file, str(listen), self.notifier, self._configuration
-        )
+        self.health = Health(self.services, store_file, str(listen), self.notifier, self._troubles)
 
     async def run(self) -> bool:
         """Run until SIGTERM or SIGINT, or until the store fails; say whether all was well."""
@@ -132,9 +151,12 @@ class Collector:
         if not tls.shrink_buffers():
             _log.warning("tls_buffers_large", detail="each TLS connection takes 256 KiB here")
         self.writer.start()
+        self.housekeeper.start()
         try:
             await self.server.start()
             await self.datagrams.start(self.server.address)
+            if self.web is not None:
+                await self.web.start()
             await self.control.start()  # the last: who is answered may connect a device
             await self._serve(stop)
         finally:
@@ -165,15 +187,22 @@ class Collector:
             end.result()  # a part that ended by itself has failed: let it be seen
 
     async def _close(self) -> None:
+        if self.web is not None:
+            await self.web.close()
         await self.server.close()
         for session in self.sessions:
             session.stop()
         self.datagrams.stop()
         await self.control.close()
-        closed = await asyncio.to_thread(self.writer.close, _CLOSE_STORE_S)
+        closed = await asyncio.to_thread(self.housekeeper.close, _CLOSE_STORE_S)
+        closed &= await asyncio.to_thread(self.writer.close, _CLOSE_STORE_S)
         if not closed:
             _log.error("store_not_closed", waited_s=_CLOSE_STORE_S)
         self.trust.close()
+
+    def _store_failed(self, error: Exception) -> None:
+        if not self.failed.done():
+            self.failed.set_result(error)
 
     def _give_up(self, error: Exception) -> None:
         self.notifier.status(f"the store has failed: {error}")
@@ -185,9 +214,47 @@ class Collector:
     def _configuration(self) -> Configuration:
         return self.reloader.configuration
 
+    def _new_web(self, settings: CollectorSettings, state_folder: Path, access: Access) -> "Web":
+        from collector.web.web import Web  # 5 MB that nobody else needs
+
+        status = partial(self.answers.status, {})
+        return Web(settings, self.store_file, state_folder, access, status, self._trouble)
+
+    def _delivered(self) -> None:
+        self.sessions.catch_up()
+        if self.web is not None:
+            self.web.committed()
+
+    async def _status(self, arguments: Mapping[str, Any]) -> Status:
+        status = await self.answers.status(arguments)
+        return status if self.web is None else replace(status, web=self.web.status())
+
+    def _troubles(self) -> list[str]:
+        """Say what somebody should do about how it runs."""
+        troubles = self.reloader.configuration.troubles()
+        return troubles if self.web is None else [*troubles, *self.web.troubles()]
+
+    def _trouble(self) -> str:
+        """Say why nothing is stored now; "" where all is well."""
+        if self.failed.done():
+            return "the store has failed"
+        if self.space.is_low():
+            return "too little space (store.min_free): nothing is accepted"
+        return "" if self.health.makes_progress() else "a commit takes too long"
+
+    def _reached(self) -> Reached:
+        return self.web.reached() if self.web is not None else Reached([], None, _NO_WEB)
+
+    def _end_strangers(self) -> None:
+        if self.web is not None:
+            self.web.end_strangers()
+
     async def _take_up(self, former: CollectorSettings, now: CollectorSettings) -> None:
-        """Take up other settings; `time_zone` is for the commands, which read the file themselves."""
+        """Take up other settings; the commands read the file themselves."""
         if now.logs != former.logs:
             logs.configure(now.logs)
         self.space.set_floor(now.store.min_free_bytes)
+        self.housekeeper.retain(kept_by(now.retention))
         self.services.allow_plain(now.devices.plain_on_loopback)
+        if self.web is not None:
+            await self.web.take_up(now)

@@ -15,3 +15,7 @@ class ListenError(CollectorError):
 
 class TrustError(CollectorError):
     """Who may send cannot be known or changed; the message says why."""
+
+
+class WebError(CollectorError):
+    """What is asked of the HTTP door cannot be done; the message says why."""

@@ -15,7 +15,6 @@ from collector.services import Services
 from collector.status_line import status_line
 from collector.store import names_in, size_on_disk
 from service.notify import Notifier
-from service.reload import Configuration
 
 _log = structlog.get_logger()
 
@@ -26,7 +25,7 @@ _TELL_EVERY_S = 60.0
 class Health:
     """Tells systemd of one collector, and its log of strangers at the door.
 
-    `listen` gives where it listens, `configuration` how its file stands to what is in force.
+    `listen` gives where it listens, `troubles` what else somebody should know.
     """
 
     def __init__(
@@ -35,13 +34,13 @@ class Health:
         store_file: Path,
         listen: str,
         notifier: Notifier,
-        configuration: Callable[[], Configuration],
+        troubles: Callable[[], list[str]],
     ) -> None:
         self._services = services
         self._store_file = store_file
         self._listen = listen
         self._notifier = notifier
-        self._configuration = configuration
+        self._troubles = troubles
         self._names: list[str] = []
         self._store_bytes = 0
         self._told_strangers, self._tell_again_s = 0, 0.0
@@ -75,7 +74,7 @@ class Health:
             self._listen,
             self._services.space.is_low(),
             sessions.duplicate_identities,
-            self._configuration().troubles(),
+            self._troubles(),
         )
 
     def _tell_of_strangers(self) -> None:

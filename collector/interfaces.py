@@ -41,6 +41,12 @@ def reachable_at(listen: Address) -> list[Address]:
     return [Address(each, listen.port) for each in [*hosts, *_names_on_the_network()]]
 
 
+def addresses() -> list[str]:
+    """Return the addresses of this machine that others may reach it by."""
+    families = (socket.AF_INET, socket.AF_INET6)
+    return list(dict.fromkeys(host for family in families for host in _hosts(family)))
+
+
 def _hosts(family: int) -> list[str]:
     found = _ipv6() if family == socket.AF_INET6 else _ipv4()
     return [*_of_default_route(family), *found]

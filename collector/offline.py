@@ -17,6 +17,8 @@ from collector.membership import check_known, standings
 from collector.settings import CollectorSettings
 from collector.store import devices_of, names_in
 from collector.trust import Trust
+from collector.web.access import Access
+from collector.web.granting import PASSWORD, REQUESTS, Reached, grant, urls
 from config.addresses import parse_address
 from service import folders
 
@@ -30,13 +32,15 @@ def do_offline(
     name: str,
     arguments: Mapping[str, Any],
 ) -> object:
-    """Do what the running collector would: `invite`, `devices` or `revoke`.
+    """Do what the running collector would: `invite`, `devices`, `revoke`, and what the web grants.
 
     Raises:
         CollectorError: it cannot be done.
         FolderError: the folder belongs to others, or to a collector that runs after all.
         KeyFileError: others may read the keys.
     """
+    if name in REQUESTS:
+        return _do_web(settings, state_folder, name, arguments)
     with (
         folders.owned(state_folder),
         closing(Trust(state_folder / trust_file.FILE_NAME)) as trust,
@@ -56,3 +60,13 @@ def do_offline(
         check_known(arguments["device"], trust, rows)
         trust.revoke(arguments["device"], time.time_ns())
         return None
+
+
+def _do_web(
+    settings: CollectorSettings, state_folder: Path, name: str, arguments: Mapping[str, Any]
+) -> object:
+    with folders.owned(state_folder):
+        answer = grant(Access(state_folder), name, arguments)
+    if name != PASSWORD:
+        return answer
+    return Reached(urls(settings.web.listen), None, "the collector is not running: start it")

@@ -58,13 +58,14 @@ def csv_lines(readings: Iterable[DatedReading], style: Style) -> Iterator[str]:
     yield "time,series,value,unit,quality"
     for reading in readings:
         value = "" if math.isnan(reading.value) else repr(reading.value)
-        unit = (
-            '"' + reading.unit.replace('"', '""') + '"'
-            if set(reading.unit) & {",", '"'}
-            else reading.unit
-        )
         when = _interval(reading, style.zone)
+        unit = quoted(reading.unit)
         yield f"{when},{reading.series},{value},{unit},{quality_told(reading.quality)}"
+
+
+def quoted(text: str) -> str:
+    """Return a text as a field of a CSV."""
+    return '"' + text.replace('"', '""') + '"' if set(text) & {",", '"'} else text
 
 
 def json_lines(readings: Iterable[DatedReading], style: Style) -> Iterator[str]:

@@ -27,8 +27,8 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str) -> Address:
-    """Read `host:port`; without a port it is 8888, an IPv6 address stands in brackets.
+def parse_address(text: str, default_port: int = DEFAULT_PORT) -> Address:
+    """Read `host:port`; the port may be left out, an IPv6 address stands in brackets.
 
     Raises:
         ValueError: with what is accepted.
@@ -37,7 +37,7 @@ def parse_address(text: str) -> Address:
     if not found:
         raise ValueError(_explained(text))
     host = found["six"] if found["six"] is not None else found["host"]
-    port = int(found["port"] or DEFAULT_PORT)
+    port = int(found["port"] or default_port)
     if not 1 <= port <= 65535:
         raise ValueError(f"port {port} does not exist. Accepted: 1 to 65535")
     if not (_is_ip(host, 6) if found["six"] is not None else _is_name(host)):

@@ -16,8 +16,10 @@ from typing import Any
 BUFFER_BYTES = 16 * 1024
 
 
-def server_context(certificate_file: Path) -> ssl.SSLContext:
+def server_context(certificate_file: Path, key_file: Path | None = None) -> ssl.SSLContext:
     """Return what a collector serves with: a PEM file that holds its private key and certificate.
+
+    The key may lie in a file of its own.
 
     Raises:
         OSError: it cannot be read (ssl.SSLError: it holds no such thing).
@@ -26,7 +28,8 @@ def server_context(certificate_file: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     # Sessions last for days: what would make the next one cheaper costs memory now.
     context.num_tickets = 0
-    context.load_cert_chain(certificate_file)
+    # An empty password: a key that has one is refused, where OpenSSL would ask the terminal.
+    context.load_cert_chain(certificate_file, key_file, password="")
     return context
 
 

@@ -16,5 +16,7 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     print(f"{config_file(options)}: good")
     print(f"  listens on {settings.devices.listen}")
+    if settings.web.enabled:
+        print(f"  serves HTTP on {settings.web.listen}")
     print(f"  stores in {store_file(settings)}")
     return 0

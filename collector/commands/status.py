@@ -11,7 +11,7 @@ from service.cli import add_json, to_json
 from service.spoken import size
 
 if TYPE_CHECKING:
-    from collector.report import DeviceStatus, Space, Status
+    from collector.report import DeviceStatus, Space, Status, WebStatus
 
 HELP = "say how the collector and each device are doing, and what is missing"
 _ANSWER_WITHIN_S = 10.0
@@ -58,6 +58,8 @@ def _lines(status: "Status", zone: tzinfo) -> Iterator[str]:
             yield f"datagrams dropped: {reasons}"
         if status.kernel_drops:
             yield f"{status.kernel_drops} datagrams dropped by the kernel: it had no room for them"
+        if status.web is not None:
+            yield from _web(status.web)
         if status.configuration is not None:
             yield from (f"! {trouble}" for trouble in status.configuration.troubles())
     else:
@@ -69,6 +71,11 @@ def _lines(status: "Status", zone: tzinfo) -> Iterator[str]:
     yield from _devices(status.devices, zone)
     yield from _missing([each for each in status.devices if each.loss.gaps], zone)
     yield from _datagrams(status.devices)
+
+
+def _web(web: "WebStatus") -> Iterator[str]:
+    yield f"HTTP on {web.listen}: {web.connections} connections, {web.listeners} listen live"
+    yield from (f"! {trouble}" for trouble in web.troubles)
 
 
 def _space(space: "Space") -> str:

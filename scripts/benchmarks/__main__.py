@@ -6,6 +6,7 @@ scripts/bench drain     readings/s of an agent with a backlog of small batches, 
 scripts/bench agent     memory and CPU of an agent with ten series at 1 Hz, and of `check`
 scripts/bench sensors   CPU and memory of an agent with many sensors of the kernel's at 1 Hz
 scripts/bench edges     how long an edge takes from its pin to the collector's store
+scripts/bench compare   the same work with InfluxDB and VictoriaMetrics, as a table of ratios
 scripts/bench arm       start-up and memory of the arm64 packages under qemu-user, against amd64
 """
 
@@ -14,7 +15,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from benchmarks import agent, arm, drain, edges, ingest, latency, sensors
+from benchmarks import agent, arm, compare, drain, edges, ingest, latency, sensors
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the raw figures of every round")
     which = parser.add_subparsers(dest="which", required=True, metavar="WHICH")
-    modules = (ingest, latency, drain, agent, sensors, edges, arm)
+    modules = (ingest, latency, drain, agent, sensors, edges, compare, arm)
     for module in modules:
         module.arguments(which.add_parser(module.NAME, help=module.HELP))
     options = parser.parse_args(argv)

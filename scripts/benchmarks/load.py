@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from service.stream import ConversationStream
 from wire.batches import ClockPair, Place, seal
 from wire.blocks import OpenBody, Point
-from wire.bodies import Ack, Held, Marks, Moment
+from wire.bodies import Ack, Describe, Held, Marks, Moment
 from wire.conversation import Closed, Event
 from wire.greetings import Ready
 from wire.sender import Sender
@@ -25,11 +25,13 @@ _T = TypeVar("_T")
 
 
 class Sealed(NamedTuple):
-    """The batches of one session, ready to send."""
+    """The batches of one session, ready to send, and what its device is called and says of itself."""
 
     epoch: bytes
     batches: list[bytes]
     readings: int
+    device: str = ""
+    description: Describe | None = None
 
 
 def sealed_sessions(sessions: int, readings: int, per_batch: int) -> list[Sealed]:
@@ -48,10 +50,13 @@ def sealed_sessions(sessions: int, readings: int, per_batch: int) -> list[Sealed
     return made
 
 
-async def send_all(port: int, sessions: Sequence[Sealed]) -> float:
-    """Send everything over one connection a session; return the seconds until the last ACK."""
+async def send_all(port: int, sessions: Sequence[Sealed], at_once: int = 0) -> float:
+    """Send everything over one connection a session; return the seconds until the last ACK.
+
+    So many sessions `at_once`, the next when one has ended; 0: all.
+    """
     began_s = time.perf_counter()
-    await _send(_Device, port, sessions)
+    await _send(_Device, port, sessions, at_once)
     return time.perf_counter() - began_s
 
 
@@ -65,22 +70,30 @@ async def send_paced(port: int, sessions: Sequence[Sealed], every_s: float) -> l
     return [took_s for device in await _send(paced, port, sessions) for took_s in device.took_s]
 
 
-async def _send(make: "Callable[..., _T]", port: int, sessions: Sequence[Sealed]) -> "list[_T]":
+async def _send(
+    make: "Callable[..., _T]", port: int, sessions: Sequence[Sealed], at_once: int = 0
+) -> "list[_T]":
     loop = asyncio.get_running_loop()
-    ends = [loop.create_future() for _ in sessions]
+    waiting = iter(enumerate(sessions))
     devices = []
-    for number, (session, end) in enumerate(zip(sessions, ends, strict=True)):
-        _, device = await loop.create_connection(
-            partial(make, number, session, end), "127.0.0.1", port
-        )
-        devices.append(device)
-    await asyncio.gather(*ends)
+
+    async def one_by_one() -> None:
+        for number, session in waiting:
+            end = loop.create_future()
+            _, device = await loop.create_connection(
+                partial(make, number, session, end), "127.0.0.1", port
+            )
+            devices.append(device)
+            await end
+
+    await asyncio.gather(*(one_by_one() for _ in range(at_once or len(sessions))))
     return devices
 
 
 class _Device(ConversationStream):
     def __init__(self, number: int, session: Sealed, end: "asyncio.Future[None]") -> None:
-        self.sender = Sender(f"bench-{number}", "bench", asyncio.get_running_loop().time())
+        name = session.device or f"bench-{number}"
+        self.sender = Sender(name, "bench", asyncio.get_running_loop().time())
         super().__init__(self.sender)
         self._session = session
         self._all_acknowledged = end
@@ -89,6 +102,8 @@ class _Device(ConversationStream):
     def happened(self, event: Event) -> None:
         match event:
             case Ready():
+                if self._session.description is not None:
+                    self.sender.describe(self._session.description)
                 self.sender.hold([Held(self._session.epoch, 1, Moment(_BOOT, 0, 0), 0)])
             case Marks():
                 self._push()

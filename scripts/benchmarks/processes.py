@@ -20,6 +20,7 @@ class Measured:
     """A running program. CPU is user and system of all its threads, from proc(5)."""
 
     def __init__(self, pid: int) -> None:
+        self.pid = pid
         self._proc = Path(f"/proc/{pid}")
 
     def cpu_s(self) -> float:

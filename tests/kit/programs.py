@@ -183,14 +183,17 @@ def collector(
     min_free: str = "1MiB",
     *,
     plain: bool = True,
+    web_port: int | None = None,
     **where: Any,
 ) -> Program:
     """A collector on a port of its own; `more` is YAML, `where` is for Program.
 
-    Without `plain` it takes TLS and keys alone, also from this machine.
+    Without `plain` it takes TLS and keys alone, also from this machine; without `web_port` it serves
+    nothing over HTTP.
     """
     devices = f"devices:\n  listen: 127.0.0.1:{port}\n  plain_on_loopback: {str(plain).lower()}\n"
-    config = f"{devices}store:\n  min_free: {min_free}\n{more}"
+    web = f"listen: 127.0.0.1:{web_port}" if web_port else "enabled: false"
+    config = f"{devices}web:\n  {web}\nstore:\n  min_free: {min_free}\n{more}"
     return Program("collector", "serve", folder, config, **where)
 
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from collector import certificate, trust_file
 from collector.collector import Collector
 from collector.errors import ListenError, StoreError, TrustError
-from collector.settings import CollectorSettings, DevicesSettings, StoreSettings
+from collector.settings import CollectorSettings, DevicesSettings, StoreSettings, WebSettings
 from collector.store.database import FILE_NAME
 from config.addresses import Address
 from kit import programs
@@ -65,7 +65,9 @@ def notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 def built(file: Path, port: int) -> Collector:
     """A collector that is not started."""
-    settings = CollectorSettings(devices=DevicesSettings(listen=f"127.0.0.1:{port}"))
+    settings = CollectorSettings(
+        devices=DevicesSettings(listen=f"127.0.0.1:{port}"), web=WebSettings(enabled=False)
+    )
     return Collector(settings, file, file.parent, file.parent)
 
 
@@ -307,6 +309,7 @@ def test_reload_takes_up_what_a_running_collector_can(file: Path) -> None:
     """The floor and who may come plain at once; listen and folder only by a restart, and status says so."""
     settings = CollectorSettings(
         devices=DevicesSettings(listen="127.0.0.1:1", plain_on_loopback=False),
+        web=WebSettings(enabled=False),
         store=StoreSettings(folder="/srv", min_free_bytes=2**20),
     )
 

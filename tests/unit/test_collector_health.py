@@ -31,8 +31,11 @@ class Rig:
             server.file,
             "0.0.0.0:8888",
             Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"}),
-            lambda: self.configuration,
+            self._troubles,
         )
+
+    def _troubles(self) -> list[str]:
+        return self.configuration.troubles()
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import pytest
 from collector import query
 from collector.clock import Dating, Known
 from collector.query import Answer, DatedReading
+from collector.store import seal_store
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.times import END_OF_TIME_NS
 from kit.stores import (
@@ -365,3 +366,40 @@ def test_row_whose_time_was_damaged_is_not_read(file: Path) -> None:
     answer = asked(file)
     assert answer.undecodable_batches == 4
     assert [part.values.tolist() for part in answer.series] == [[1.0]]
+
+
+def test_streamed_is_the_same_in_pieces(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Series by series in order of time, each reading once; also those of unknown time."""
+    for device in ("a", "a-b"):
+        before = 0
+        for seq in range(1, 5):
+            reads = [read(seq * 100 + second, float(second), channel=name)
+                     for second in range(20) for name in ("x", "y")]  # fmt: skip
+            commit(file, device, batch(seq, *reads, before=before))
+            before += len(reads)
+            seal_store(file)
+    undated = ClockPair(1, 1, synchronised=False)
+    commit(file, "a", batch(1, read(1, 7.0, channel="x"), epoch=OTHER_EPOCH, clock=undated))
+    for pattern in ("*", "a/*", "*x", "a/air.y"):
+        for most in (1, 30, 10**6):
+            monkeypatch.setattr(query, "WINDOW_READINGS", most)
+            with open_reader(file) as reader:
+                whole = query.readings(reader, pattern, at_ns(105), END_OF_TIME_NS)
+                pieces = list(query.streamed(reader, pattern, at_ns(105), END_OF_TIME_NS))
+            found = [
+                each
+                for piece in pieces
+                for part in piece.series
+                for each in query.as_readings(part)
+            ]
+            wanted = [each for part in whole.series for each in query.as_readings(part)]
+            assert found == wanted
+
+
+def test_qualities_can_be_chosen(file: Path) -> None:
+    """By their range, whatever the reason."""
+    reads = [read(1, 1.0), read(2, 2.0, quality=3), read(3, math.nan, quality=200)]
+    commit(file, "greenhouse", batch(1, *reads))
+    (part,) = asked(file).series
+    for word, second in (("good", 1), ("suspect", 2), ("bad", 3)):
+        assert query.of_grades(part, frozenset({word})).times_ns.tolist() == [at_ns(second)]

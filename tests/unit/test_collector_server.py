@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from collector import server
+from collector import listening, server
 from collector.admission import MAX_PLACES, Admission
 from collector.certificate import own_certificate
 from collector.entrance import Caller
@@ -564,7 +564,7 @@ def test_system_that_has_no_more_to_give(
     play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Too many open files: it is logged, nobody is accepted for a moment, and then all who wait."""
-    monkeypatch.setattr(server, "_REST_S", 0.1)
+    monkeypatch.setattr(listening, "_REST_S", 0.1)
 
     async def scenario(rig: ServerRig) -> None:
         witness = await witness_of(rig)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from collector.settings import CollectorSettings
+from collector.settings import CollectorSettings, WebCertificate
 from config import ConfigError, load
 
 
@@ -24,6 +24,10 @@ def test_everything_may_be_left_out(read):
     assert settings == CollectorSettings()
     assert settings.devices.listen == "0.0.0.0:8888"
     assert settings.devices.plain_on_loopback
+    assert settings.web.enabled
+    assert settings.web.listen == "0.0.0.0:8889"
+    assert settings.web.names == ()
+    assert settings.web.certificate is None
     assert settings.time_zone == "system"
     assert settings.store.folder is None
     assert settings.store.min_free_bytes == 2**30
@@ -34,7 +38,13 @@ def test_everything_can_be_said(read):
     settings = read(
         "devices: {listen: localhost:9, plain_on_loopback: false}\ntime_zone: Asia/Seoul\nstore: {folder: /srv/x, min_free: 300MiB}\n"
         "logs: {level: error}\n"
+        "web: {enabled: false, listen: localhost:7, names: [a.example.org],"
+        " certificate: {file: /etc/a.crt, key_file: /etc/a.key}}\n"
     )
+    assert not settings.web.enabled
+    assert settings.web.listen == "localhost:7"
+    assert settings.web.names == ("a.example.org",)
+    assert settings.web.certificate == WebCertificate(file="/etc/a.crt", key_file="/etc/a.key")
     assert settings.devices.listen == "localhost:9"
     assert not settings.devices.plain_on_loopback
     assert settings.time_zone == "Asia/Seoul"
@@ -71,6 +81,10 @@ def test_the_floor_has_its_limits(read, text, size_bytes):
         ),
         ("store: {min_free: 1025GiB}", "1025GiB is not accepted here. Accepted: 1MiB to 1024GiB"),
         ("sensors: {}", "no such key"),
+        ("web: {listen: 300.1.1.1}", "web.listen: `300.1.1.1` is not an address"),
+        ("web: {names: ['a b']}", "Accepted: a host name, such as pi.example.org"),
+        ("web: {certificate: {file: web.crt, key_file: /k}}", "Accepted: an absolute path"),
+        ("web: {certificate: {file: /web.crt}}", "key_file"),
     ],
 )
 def test_what_is_wrong_is_told(read, text, part):

@@ -26,6 +26,12 @@ def test_addresses_are_host_and_port(text, address):
     assert re.search(ADDRESS.pattern, text)
 
 
+def test_each_program_has_its_own_port():
+    """What stands for a port that is left out."""
+    assert parse_address("pi.local", 8889) == ("pi.local", 8889)
+    assert parse_address("pi.local:1", 8889) == ("pi.local", 1)
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [

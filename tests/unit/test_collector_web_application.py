@@ -1,0 +1,111 @@
+"""collector.web.application: each path, and what it says of the store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kit.losses import add_gap
+from kit.stores import at_ns, batch, commit, described, transaction
+from kit.webs import WebRig, web_rig
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[WebRig]:
+    """A door over a store of two devices, asked in the zone of Seoul."""
+    with web_rig(tmp_path) as made:
+        with transaction(made.file) as group:
+            for device in ("cellar", "greenhouse"):
+                group.describe(device, described("air.temperature"))
+        for device in ("cellar", "greenhouse"):
+            commit(made.file, device, batch(1))
+        yield made
+
+
+def test_devices(rig: WebRig) -> None:
+    """How each is doing, with times as asked for."""
+    [cellar, greenhouse] = rig.client.get("/api/v1/devices").json["devices"]
+    assert (cellar["device"], greenhouse["device"]) == ("cellar", "greenhouse")
+    assert (cellar["readings"], cellar["loss"]["gaps"], cellar["label"]) == (1, 0, "by the window")
+    assert cellar["heard"].endswith("+09:00")
+    assert isinstance(rig.client.get("/api/v1/devices?time=ms").json["devices"][0]["heard"], int)
+
+
+def test_series(rig: WebRig) -> None:
+    """What was said of those that match."""
+    [series] = rig.client.get("/api/v1/series?pattern=cellar/*").json["series"]
+    assert series == {
+        "series": "cellar/air.temperature", "device": "cellar", "unit": "degC",
+        "quantity": "temperature", "decimals": 1, "label": "label of temperature",
+        "driver": "synthetic:sine", "interval_s": 1.0,
+    }  # fmt: skip
+
+
+def test_latest(rig: WebRig) -> None:
+    """The last reading of each that matches, also of what has just come."""
+    query = "/api/v1/latest?pattern=green*&time=ns"
+    [reading] = rig.client.get(query).json["latest"]
+    assert (reading["time"], reading["value"]) == (at_ns(1), 1.0)
+    commit(rig.file, "greenhouse", batch(2))
+    [reading] = rig.client.get(query).json["latest"]
+    assert (reading["time"], reading["value"], reading["quality"]) == (at_ns(2), 2.0, "good")
+
+
+def test_gaps(rig: WebRig) -> None:
+    """What is missing and why; a series means its device."""
+    add_gap(rig.file, "cellar", from_ns=at_ns(1), to_ns=at_ns(2), readings=3)
+    for pattern in ("*", "cellar", "cellar/air.temperature"):
+        [gap] = rig.client.get(f"/api/v1/gaps?time=ns&pattern={pattern}").json["gaps"]
+        assert (gap["device"], gap["from"], gap["to"], gap["readings"]) == (
+            "cellar", at_ns(1), at_ns(2), 3,
+        )  # fmt: skip
+        assert gap["meaning"]
+    assert rig.client.get("/api/v1/gaps?pattern=greenhouse").json == {"gaps": []}
+    assert rig.client.get("/api/v1/gaps?end=2001-01-01").json == {"gaps": []}
+
+
+def test_metrics(rig: WebRig) -> None:
+    """For Prometheus."""
+    reply = rig.client.get("/metrics")
+    assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert b'telegauge_device_readings_total{device="cellar"} 1\n' in reply.body
+
+
+def test_health(rig: WebRig) -> None:
+    """Why it is not well is for who may ask all."""
+    assert rig.client.get("/healthz").json == {"status": "ok"}
+    rig.trouble = "too little space"
+    reply = rig.client.get("/healthz")
+    assert (reply.status, reply.json["detail"]) == (503, "too little space")
+
+
+def test_index_leads_to_all(rig: WebRig) -> None:
+    """Each link on it works."""
+    page = rig.client.get("/").body.decode()
+    links = [part.partition('"')[0] for part in page.split('href="')[1:]]
+    assert len(links) >= 7
+    for link in links:
+        assert rig.client.get(link.replace("&amp;", "&")).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/metrics"]
+    + [f"/api/v1/{name}" for name in ("devices", "series", "latest", "readings", "gaps", "live")],
+)
+def test_unknown_parameters_are_told(rig: WebRig, path: str) -> None:
+    """With those that are known: a typing error must not look like an answer."""
+    reply = rig.client.get(f"{path}?patern=x")
+    assert reply.status == 400
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert "no parameter `patern`" in reply.json["detail"]
+
+
+def test_paths_and_methods(rig: WebRig) -> None:
+    """What is not here says what is."""
+    reply = rig.client.get("/api/v1/sries")
+    assert (reply.status, reply.json["title"]) == (404, "Not Found")
+    assert "Did you mean `/api/v1/series`" in reply.json["detail"]
+    reply = rig.client.post("/api/v1/series")
+    assert reply.status == 405
+    assert "GET" in reply.headers["Allow"]

@@ -30,7 +30,7 @@ from wire.sender import WINDOW_BYTES
 _log = structlog.get_logger()
 
 # What all sessions together may have waiting at the writer.
-MAX_PENDING_BYTES = 32 * 1024 * 1024
+MAX_PENDING_BYTES = 4 * 1024 * 1024
 # How long a session that is to be replaced has to show that it is alive.
 ALIVE_WITHIN_S = 2.0
 # A device has this much longer for its RESULT than for what it was told to do.

@@ -18,8 +18,8 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from collector.clock import OWN, Dating, Known
-from collector.store.parts import parts_of, readings_of
 from collector.store import BatchRow
+from collector.store.parts import parts_of, readings_of
 from kit import hearing, samples
 from kit.hearing import pieces
 from kit.mutations import inputs

@@ -38,7 +38,9 @@ RANGE = ("--start", str(BOOTED_NS // 10**9), "--end", str(BOOTED_NS // 10**9 + 3
 def collector(tmp_path: Path) -> Iterator[Program]:
     """A collector that is not started; it shows times of Seoul."""
     port = programs.free_port()
-    listen = f"devices:\n  listen: 127.0.0.1:{port}\nweb: {{enabled: false}}\ntime_zone: Asia/Seoul\n"
+    listen = (
+        f"devices:\n  listen: 127.0.0.1:{port}\nweb: {{enabled: false}}\ntime_zone: Asia/Seoul\n"
+    )
     program = Program("collector", "serve", tmp_path / "collector", listen)
     yield program
     program.end()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from collector import remote
-from collector.report import Space, Status, device_statuses
+from collector.report import Space, Status, device_statuses, growth_of
 from collector.server import Server
 from collector.services import Services
 from collector.store import Deleted, Housekeeper, Reader, Selection
@@ -92,6 +92,7 @@ class Answers:
                 store_bytes=reader.size_bytes(),
                 devices=device_statuses(reader, connected, duplicates),
                 space=space,
+                growth=growth_of(self._store_file, space),
                 uptime_s=time.monotonic() - self._began_s,
                 listen=str(self._server.address),
                 sessions=sessions,

@@ -2,7 +2,7 @@
 
 The copy is what was committed at one instant. It is made beside its place under another name,
 checked, stamped with that instant and put there once it is on disk; a backup that fails leaves
-nothing. `settle_stamp` says what the stamp does when a collector goes on with a copy.
+nothing. All of it is read once: with a damaged chunk the copy is made all the same, and told. `settle_stamp` says what the stamp does when a collector goes on with a copy.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from collector.errors import CollectorError, StoreError
 from collector.space import free_bytes
-from collector.store import copying
+from collector.store import Damage, copying, verify
 from collector.store.database import open_for_reading, unreadable
 from collector.store.durable import sync
 from collector.store.soundness import check_epochs
@@ -29,10 +29,11 @@ class BackupError(CollectorError):
 
 
 class Copy(NamedTuple):
-    """A finished copy, and the instant it shows (UTC, ns)."""
+    """A finished copy, the instant it shows (UTC, ns), and what of it is damaged, as in its store."""
 
     size_bytes: int
     taken_ns: int
+    damages: list[Damage]
 
 
 def back_up(store: Path, target: Path, min_free_bytes: int) -> Copy:
@@ -55,7 +56,8 @@ def back_up(store: Path, target: Path, min_free_bytes: int) -> Copy:
             if is_damage(error):
                 raise StoreError(unreadable(store, error)) from None
             raise BackupError(f"{part}: the copy cannot be made: {error}") from None
-        return Copy(_publish(part, target, taken_ns), taken_ns)
+        damages = verify(part).damages
+        return Copy(_publish(part, target, taken_ns), taken_ns, damages)
 
 
 def _check_target(target: Path) -> None:

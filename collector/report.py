@@ -4,11 +4,12 @@ running collector.
 
 import time
 from collections.abc import Set
+from pathlib import Path
 
 import msgspec
 
 from collector.space import free_bytes
-from collector.store import HoldsStatus, Reader
+from collector.store import HoldsStatus, Reader, sizes_of
 from service.reload import Configuration
 
 RECENT_S = 86_400
@@ -63,6 +64,20 @@ class Space(msgspec.Struct, frozen=True):
     is_low: bool
 
 
+class Growth(msgspec.Struct, frozen=True):
+    """How large the store is for what it holds, and where that leads to.
+
+    `bytes_a_reading` is all of the file that is in use; None where there are no readings. Growth is
+    not known in the first day, and `full_in_days` (down to the floor) not where there is none.
+    """
+
+    readings: int
+    unsealed_readings: int
+    bytes_a_reading: float | None
+    bytes_a_day: float | None
+    full_in_days: float | None
+
+
 class WebStatus(msgspec.Struct, frozen=True):
     """How the HTTP door stands; `troubles`: what somebody should do about it."""
 
@@ -85,6 +100,7 @@ class Status(msgspec.Struct, frozen=True):
     store_bytes: int
     devices: list[DeviceStatus]
     space: Space | None = None
+    growth: Growth | None = None
     uptime_s: float | None = None
     listen: str | None = None
     sessions: int | None = None
@@ -131,13 +147,26 @@ def device_statuses(
     ]
 
 
+def growth_of(path: Path, space: Space, now_ns: int | None = None) -> Growth:
+    """Return how a store grows, and when the disk will be full; `now_ns`: UTC, None is now."""
+    sizes = sizes_of(path, time.time_ns() if now_ns is None else now_ns)
+    a_day = sizes.growth_bytes
+    full_in_days = None
+    if a_day is not None and a_day > 0 and space.free_bytes is not None:
+        full_in_days = max(0.0, (space.free_bytes - space.min_free_bytes) / a_day)
+    a_reading = sizes.used_bytes / sizes.readings if sizes.readings > 0 else None
+    return Growth(sizes.readings, sizes.unsealed_readings, a_reading, a_day, full_in_days)
+
+
 def stored_status(reader: Reader, min_free_bytes: int, now_ns: int | None = None) -> Status:
     """Return what is known without a running collector."""
     free = free_bytes(reader.path.parent)
+    space = Space(free, min_free_bytes, free is not None and free < min_free_bytes)
     return Status(
         running=False,
         store=str(reader.path),
         store_bytes=reader.size_bytes(),
         devices=device_statuses(reader, None, now_ns=now_ns),
-        space=Space(free, min_free_bytes, free is not None and free < min_free_bytes),
+        space=space,
+        growth=growth_of(reader.path, space, now_ns),
     )

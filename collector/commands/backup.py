@@ -5,6 +5,7 @@ from pathlib import Path
 from shlex import quote
 
 from collector.commands import settings_of, store_file
+from collector.commands.verify import told as damage_told
 
 HELP = "copy the store into a file, while the collector runs or not"
 
@@ -24,10 +25,13 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     store = store_file(settings)
     copy = back_up(store, options.file, settings.store.min_free_bytes)
-    when = told(copy.taken_ns, zone_of(settings.time_zone))
+    zone = zone_of(settings.time_zone)
+    when = told(copy.taken_ns, zone)
     print(f"{options.file}: {copy.size_bytes} bytes, the store as of {when}")
+    for line in damage_told(copy.damages, zone):
+        print(line)
     print("\n".join(_how_to_restore(store.absolute(), options.file.absolute())))
-    return 0
+    return 1 if copy.damages else 0
 
 
 def _how_to_restore(store: Path, copy: Path) -> list[str]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from collector.commands import control_socket, open_reader, settings_of
 from service import control, table
 from service.cli import add_json, to_json
-from service.spoken import size
+from service.spoken import duration, size
 
 if TYPE_CHECKING:
-    from collector.report import DeviceStatus, Space, Status, WebStatus
+    from collector.report import DeviceStatus, Growth, Space, Status, WebStatus
 
 HELP = "say how the collector and each device are doing, and what is missing"
 _ANSWER_WITHIN_S = 10.0
@@ -67,6 +67,10 @@ def _lines(status: "Status", zone: tzinfo) -> Iterator[str]:
     yield f"store {status.store}, {size(status.store_bytes)}"
     if status.space is not None:
         yield _space(status.space)
+    if status.growth is not None:
+        yield _growth(status.growth)
+    if status.holds is not None and status.holds.count:
+        yield f"sealing held the writer for {status.holds.longest_ms:g} ms at the longest"
     yield ""
     yield from _devices(status.devices, zone)
     yield from _missing([each for each in status.devices if each.loss.gaps], zone)
@@ -86,6 +90,19 @@ def _space(space: "Space") -> str:
         return f"free space not known, {floor} wanted (store.min_free)"
     free = f"{size(space.free_bytes)} free, {floor} wanted (store.min_free)"
     return f"{free}: TOO LITTLE, nothing is accepted" if space.is_low else free
+
+
+def _growth(growth: "Growth") -> str:
+    parts = [f"{growth.readings} readings"]
+    if growth.bytes_a_reading is not None:
+        parts.append(f"{growth.bytes_a_reading:.2f} bytes each")
+    if growth.unsealed_readings:
+        parts.append(f"{growth.unsealed_readings} not compressed yet")
+    if growth.bytes_a_day is not None:
+        parts.append(f"grows {size(max(0, round(growth.bytes_a_day)))} a day")
+    if growth.full_in_days is not None:
+        parts.append(f"room for {duration(growth.full_in_days * 86_400)}")
+    return ", ".join(parts)
 
 
 def _devices(devices: "Sequence[DeviceStatus]", zone: tzinfo) -> list[str]:

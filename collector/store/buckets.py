@@ -107,8 +107,9 @@ def summarised_all(times_ns: Integers, numbers: Integers, width_ns: int) -> Buck
 def are_summable(numbers: Integers) -> npt.NDArray[np.bool_]:
     """Return which rows of whole numbers have sums that a float tells exactly."""
     most = _LARGEST_EXACT // numbers.shape[1]
-    found: npt.NDArray[np.bool_] = np.minimum.reduce(numbers, axis=1) > -most
-    return found & (np.maximum.reduce(numbers, axis=1) < most)
+    lowest = np.minimum.reduce(numbers, axis=1)
+    found: npt.NDArray[np.bool_] = (lowest > -most) & (np.maximum.reduce(numbers, axis=1) < most)
+    return found
 
 
 def merged(

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -57,6 +57,7 @@ class Housekeeper:
         self._rules: Sequence[Keep] = ()
         self._wishes: queue.SimpleQueue[_Wish] = queue.SimpleQueue()
         self._is_ending = False
+        self._has_ended = False
         self._thread = threading.Thread(target=self._run, name="store-housekeeper", daemon=True)
 
     def start(self) -> None:
@@ -87,6 +88,8 @@ class Housekeeper:
         future: Future[_T] = Future()
         self._wishes.put(_Wish(work, future))
         self._writer.unsealed.wake()
+        if self._has_ended:
+            self._give_up_wishes()
         return future
 
     def _run(self) -> None:
@@ -109,8 +112,13 @@ class Housekeeper:
         except Exception as error:  # noqa: BLE001 - the file, or this program, is at fault
             self._call_soon(self._failed, error)
         finally:
-            while not self._wishes.empty():
-                self._wishes.get().future.cancel()
+            self._has_ended = True  # from here on whoever wishes for something gives it up
+            self._give_up_wishes()
+
+    def _give_up_wishes(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self._wishes.get_nowait().future.cancel()
 
     def _fulfil(self, sealer: Sealer) -> None:
         while not self._wishes.empty():

@@ -136,7 +136,7 @@ def _equal_steps(rows: Integers) -> list[int | None]:
 
 def _factors(units: Integers, spreads: list[int]) -> list[int]:
     """Return what all units of a row are multiples of, and divide them by it."""
-    factors = np.gcd.reduce(units[:, :: units.shape[1] // _GLANCE + 1], axis=1).tolist()
+    factors: list[int] = np.gcd.reduce(units[:, :: units.shape[1] // _GLANCE + 1], axis=1).tolist()
     for place, factor in enumerate(factors):
         if factor == 1:
             continue

@@ -38,6 +38,7 @@ from collector.store.buckets import (
     MINUTE_NS,
     BucketNumbers,
     Buckets,
+    are_summable,
     by_width,
     chosen,
     empty,
@@ -54,6 +55,7 @@ __all__ = [
     "BucketNumbers",
     "Buckets",
     "ChunkError",
+    "are_summable",
     "by_width",
     "chosen",
     "decode",
@@ -111,25 +113,38 @@ def decode(data: bytes) -> Buckets:
         starts_ns = np.arange(count)
         starts_ns += np.int64(cursor.zigzag())
     starts_ns *= np.uint64(width_ns % 2**64).view(np.int64)
+    bads = integers.decode(cursor.sized(), count) if flags & _BADS else np.zeros(count, np.int64)
+    if not flags & _COLUMNS:
+        return _with_values(cursor, starts_ns, bads, flags, form, None)
+    counts = integers.decode(cursor.sized(), count)
+    places = np.flatnonzero(counts)
+    if len(places) == count:
+        return _with_values(cursor, starts_ns, bads, flags, form, counts)
     found = empty(starts_ns)
-    if flags & _BADS:
-        found.bads[:] = integers.decode(cursor.sized(), count)
-    if flags & _COLUMNS:
-        found.counts[:] = integers.decode(cursor.sized(), count)
-        places = np.flatnonzero(found.counts)
-    else:
-        places = np.arange(count)
+    found.bads[:] = bads
     if not len(places):
         cursor.end()
         return found
-    counts, delays_ns, lengths_ns = _decode_spans(cursor, flags, found.counts[places])
-    found.counts[places] = counts
-    found.first_ns[places] += delays_ns
-    found.last_ns[places] += delays_ns + lengths_ns
-    floats = bucket_floats.decode(cursor, flags, form, counts)
-    for column, some in zip(found[5:], floats, strict=True):
-        column[places] = some
+    some = _with_values(cursor, starts_ns[places], bads[places], flags, form, counts[places])
+    for column, its in zip(found[1:], some[1:], strict=True):
+        column[places] = its
     return found
+
+
+def _with_values(
+    cursor: Cursor,
+    starts_ns: Integers,
+    bads: Integers,
+    flags: int,
+    form: int,
+    known: Integers | None,
+) -> Buckets:
+    """Return buckets that have values each; `known`: how many, if that was said already."""
+    counts, first_ns, lengths_ns = _decode_spans(cursor, len(starts_ns), known)
+    first_ns += starts_ns
+    lengths_ns += first_ns
+    floats = bucket_floats.decode(cursor, flags, form, counts)
+    return Buckets(starts_ns, counts, bads, first_ns, lengths_ns, *floats)
 
 
 def _blob(count: int, width_ns: int, flags: int, form: int, body: bytes) -> bytes:
@@ -181,19 +196,16 @@ def _encode_spans(buckets: Buckets | BucketNumbers) -> tuple[int, bytes]:
 
 
 def _decode_spans(
-    cursor: Cursor, flags: int, counts: Integers
+    cursor: Cursor, many: int, counts: Integers | None
 ) -> tuple[Integers, Integers, Integers]:
     """Return counts, delays and lengths of the buckets with a value; `counts`: if they are known."""
-    many = len(counts)
-    if flags & _COLUMNS:
-        return (
-            counts,
-            integers.decode(cursor.sized(), many),
-            integers.decode(cursor.sized(), many),
-        )
+    if counts is not None:
+        delays_ns, lengths_ns = (integers.decode(cursor.sized(), many) for _ in range(2))
+        return counts, delays_ns, lengths_ns
     unit_ns = np.uint64(cursor.varint()).view(np.int64)
     spans = np.empty((3, many), np.uint64)
-    spans[:] = np.array([[cursor.varint()] for _ in range(3)], np.uint64)
+    for row in spans:
+        row.fill(cursor.varint())
     place = -1
     for _ in range(cursor.count(many)):
         place += cursor.varint() + 1

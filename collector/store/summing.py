@@ -112,10 +112,11 @@ def check_window(window: Window) -> list[Found]:
         except ChunkError as error:
             damages.append(Found("rollup", str(error), *row[:2]))
     if not damages and raw:
-        is_short = len(minutes) < len(hours)
-        damages += _compared(window.span, joined(raw), hours, HOUR_NS)
-        if not is_short:
-            damages += _compared(window.span, joined(raw), minutes, MINUTE_NS)
+        whole, has_all_minutes = joined(raw), len(minutes) == len(hours)
+        if has_all_minutes:
+            damages += _compared(window.span, whole, minutes, MINUTE_NS)
+        if not damages:
+            damages += _compared(window.span, whole, hours, HOUR_NS)
     return [each for each in damages if window.owns(each.from_ns)]
 
 

@@ -14,13 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+from collector.store import Reader
 from collector.store.database import FILE_NAME, open_for_reading
 from device.contact import Contact
 from device.credentials import Credentials
 from kit.keys import let_in
 from kit.wireworks import BOOT, CLOCK, MOMENT
 from service import tls
-from wire.batches import Place, seal, split
+from wire.batches import Place, place_of, seal, split
 from wire.blocks import OpenBody, Point
 from wire.bodies import Ack, ChannelDescription, Describe, Held, Marks, SensorDescription
 from wire.conversation import Closed, Event, State
@@ -38,9 +39,8 @@ DESCRIPTION = Describe(
 
 def batch(epoch: bytes, seq: int) -> bytes:
     """The sealed batch of a place: from one reading to two hundred."""
-    body, many = OpenBody(), _READINGS[(seq + epoch[0]) % len(_READINGS)]
-    for number in range(many):
-        value = epoch[0] * 1e6 + seq * 1000 + number
+    body = OpenBody()
+    for number, value in enumerate(_values(epoch, seq)):
         body.add("feed", (seq * 1000 + number) * 10**6, [Point("value", "m", value, 0)])
     return seal(body, Place(epoch, seq, 0), BOOT, CLOCK)
 
@@ -168,17 +168,32 @@ def _marks(file: Path, feeders: dict[bytes, Feeder]) -> dict[str, int]:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         marks = {}
         for row_id, epoch, mark in database.execute("SELECT id, epoch, mark FROM epoch").fetchall():
-            _check_batches(database, row_id, epoch, mark)
+            _check_batches(database, row_id, epoch)
+            _check_readings(file, feeders[epoch], mark)
             marks[feeders[epoch].name] = int(mark)
     return marks
 
 
-def _check_batches(database: sqlite3.Connection, row_id: int, epoch: bytes, mark: int) -> None:
-    rows = database.execute(
-        "SELECT sealed FROM batch WHERE epoch = ? ORDER BY first_seq", (row_id,)
-    )
-    stored = [bytes(sealed) for (row,) in rows for sealed in split(row)]
-    assert stored == [batch(epoch, seq) for seq in range(1, mark + 1)]
+def _check_batches(database: sqlite3.Connection, row_id: int, epoch: bytes) -> None:
+    """What is not sealed into chunks stands as it was sent."""
+    for (row,) in database.execute("SELECT sealed FROM batch WHERE epoch = ?", (row_id,)):
+        for sealed in split(bytes(row)):
+            assert sealed == batch(epoch, place_of(sealed).seq)
+
+
+def _check_readings(file: Path, feeder: "Feeder", mark: int) -> None:
+    """Every reading up to the mark is there, once, sealed into chunks or not."""
+    with closing(Reader(file)) as reader:
+        parts, undecodable = reader.range(f"{feeder.name}/*", 0, 2**63 - 1)
+    assert not undecodable
+    found = [value for part in parts for value in part.values.tolist()]
+    sent = [value for seq in range(1, mark + 1) for value in _values(feeder.epoch, seq)]
+    assert sorted(found) == sorted(sent)
+
+
+def _values(epoch: bytes, seq: int) -> list[float]:
+    many = _READINGS[(seq + epoch[0]) % len(_READINGS)]
+    return [epoch[0] * 1e6 + seq * 1000 + number for number in range(many)]
 
 
 def _is_store(file: Path) -> bool:

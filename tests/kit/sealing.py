@@ -13,8 +13,8 @@ from collector.store.sealer import Sealer
 from collector.store.transaction import Transaction
 
 _T = TypeVar("_T")
-# Later than any test runs: nothing is so young that it would have to wait.
-LATER_NS = 2**62
+# Nothing is so young that it would have to wait, or so old that it may not.
+_LATER_S = 3600
 
 
 class SealingRig:
@@ -35,9 +35,9 @@ class SealingRig:
         """Do something in a transaction."""
         return self.group.work(job)
 
-    def step(self) -> bool:
-        """Do the next thing that is to be done; say whether there was any."""
-        return self.sealer.step(LATER_NS)
+    def step(self, later_s: int = _LATER_S) -> bool:
+        """Do the next thing that is to be done so much later; say whether there was any."""
+        return self.sealer.step(time.time_ns() + later_s * 10**9)
 
     def close(self) -> None:
         """Close the store."""

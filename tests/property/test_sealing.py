@@ -38,6 +38,8 @@ UNSET = ClockPair(CLOCK.boot_ns, 0, synchronised=False)
 # Two boots of which nobody knows the time until it is measured.
 UNDATED = {OTHER_EPOCH: bytes([1] * 16), THIRD_EPOCH: bytes([2] * 16)}
 EPOCHS = (EPOCH, *UNDATED)
+# All that waits is to be sealed by then.
+_LATER_S = 2 * 86_400
 # Later than whatever was received: else the collector would not trust its own clock.
 MEASURED_NS = 4_000_000_000 * SECOND_NS
 
@@ -198,7 +200,7 @@ class SealingMachine(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 4))
     def seal(self, steps: int) -> None:
         """The sealer does the next it has to do: nothing is different afterwards."""
-        self._unchanged(lambda: [self.rig.step() for _ in range(steps)])
+        self._unchanged(lambda: [self.rig.step(_LATER_S) for _ in range(steps)])
 
     @rule()
     def seal_all(self) -> None:
@@ -213,7 +215,7 @@ class SealingMachine(RuleBasedStateMachine):
     ) -> None:
         """While a seal is being prepared, a pair dates what it is about."""
         self.rig.between.append(lambda: self._measure(device, epoch, off_ms, error_ms, 3))
-        self.rig.step()
+        self.rig.step(_LATER_S)
         self.rig.between.clear()
 
     @rule(device=devices, epoch=epochs, some=st.lists(reads, min_size=1, max_size=2), clock=clocks)
@@ -222,7 +224,7 @@ class SealingMachine(RuleBasedStateMachine):
     ) -> None:
         """While a seal is being prepared, more is stored."""
         self.rig.between.append(lambda: self._store(device, epoch, some, clock))
-        self.rig.step()
+        self.rig.step(_LATER_S)
         self.rig.between.clear()
 
     @rule(which=st.integers(0, 9))

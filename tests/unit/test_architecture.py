@@ -72,6 +72,32 @@ def test_layers_are_kept() -> None:
     assert offences(SOURCES, lambda own: set(PACKAGES) - MAY_IMPORT[own] - {own}) == {}
 
 
+def test_the_store_is_asked_by_its_own_names() -> None:
+    """What is behind the two interfaces of the store is imported by the store alone, and by `backup`."""
+    names = set(ast.literal_eval(_all_of(ROOT / "collector" / "store" / "__init__.py")))
+    found = {
+        name_of(file): wrong
+        for file in sources_of("collector")
+        if "store" not in file.relative_to(ROOT).parts
+        and (wrong := {each for each in imports_of(file) if _is_behind(each, names)})
+    }
+    assert set(found) <= {"collector/backup.py"}, found
+
+
+def _is_behind(module: str, names: set[str]) -> bool:
+    """Say whether an import goes past the names of the store."""
+    package, dot, rest = module.partition("collector.store.")
+    return bool(dot) and not package and rest not in names
+
+
+def _all_of(file: Path) -> ast.expr:
+    """Return what a module says in `__all__`."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return node.value
+    raise AssertionError(f"{name_of(file)} has no __all__")
+
+
 def test_parts_of_service_are_independent() -> None:
     """Each can be understood, and used, alone."""
     assert offences(sources_of("service"), lambda own: {own}) == {}

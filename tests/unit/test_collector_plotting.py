@@ -71,8 +71,9 @@ def test_chart_of_each_unit() -> None:
     assert all(sum(line.endswith(f"{key.series} [%]") for line in lines) == 1 for key, _ in many)
 
 
-def test_colours_and_letters() -> None:
+def test_colours_and_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Colours on a terminal; in plain text letters; without UTF-8 nothing beyond ASCII."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # plotille looks at the terminal of its own accord
     two = [(KEY, buckets([1.0, 2.0])), (Key("a/b.c", "degC"), buckets([3.0, math.inf]))]
     coloured = "\n".join(drawn(*two, canvas=PLAIN._replace(is_coloured=True)))
     assert "\x1b[" in coloured

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -311,3 +311,13 @@ def test_fault_of_ours_ends_the_writer_too(file: Path) -> None:
     with open_for_writing(file) as database:
         assert database.execute(STORED).fetchone() == (1,)
     database.close()
+
+
+def test_job_of_a_writer_that_has_ended_is_given_up(tmp_path: Path) -> None:
+    """Whoever brings one late does not wait for ever."""
+    rig = WriterRig(tmp_path / FILE_NAME)
+    rig.writer.start()
+    assert rig.writer.do(lambda group: group.now_ns).result(WITHIN_S)
+    assert rig.writer.close(WITHIN_S)
+    with pytest.raises(CancelledError):
+        rig.writer.do(lambda group: group.now_ns).result(WITHIN_S)

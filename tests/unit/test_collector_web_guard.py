@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
-from collector.web import access, door
+from collector.web import access, door, guard
 from collector.web.access import digest_of, new_password
 from collector.web.login import COOKIE
 from kit.webs import WebRig, web_rig
@@ -132,6 +133,7 @@ def test_changes_come_from_our_own_pages(rig: WebRig, origin: str | None) -> Non
 def test_fault_of_ours_ends_one_request(rig: WebRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is logged; whoever asked is told no more than that."""
     monkeypatch.setattr(rig.web.application, "_status", lambda: 1 / 0)
+    monkeypatch.setattr(guard, "_log", structlog.get_logger())  # no other test has configured it
     with capture_logs() as logs:
         reply = rig.client.get(DEVICES)
     assert reply.status == 500

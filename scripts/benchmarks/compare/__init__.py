@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare import ingest, parties, peers, query, recorded, size
+from benchmarks.compare import billion, ingest, parties, peers, query, recorded, size, tables
 from benchmarks.compare.results import Results
 
 NAME = "compare"
 HELP = "the same work with InfluxDB and VictoriaMetrics, as a table of ratios"
-_PARTS = {"ingest": ingest, "size": size, "query": query}
+_PARTS = {"ingest": ingest, "size": size, "query": query, "billion": billion}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jitter-ms", type=int, default=0, help="of the times, at most")
     parser.add_argument("--grain-us", type=int, default=1000, help="of the jitter")
     parser.add_argument("--share", type=float, default=0.1, help="of the peak, for the latency")
+    parser.add_argument("--series", type=int, default=390, help="of the store of a billion")
+    parser.add_argument("--days", type=int, default=30, help="at 1 Hz of each of them")
     parser.add_argument("--paced-seconds", type=float, default=5.0, help="0: no latency")
 
 
@@ -44,4 +46,4 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def lines(figures: list[dict[str, Any]]) -> list[str]:
     """Return the tables."""
-    return [str(each) for each in figures]
+    return tables.lines(figures)

@@ -39,8 +39,8 @@ class Question(NamedTuple):
     points: Callable[[Answer], int]
 
 
-def _readings(series: str, span: Span, **more: str | int) -> str:
-    asked = {"series": series, "start": span.start_s, "end": span.end_s, "time": "ms"} | more
+def _readings(span: Span, **more: str | int) -> str:
+    asked = {"start": span.start_s, "end": span.end_s, "time": "ms"} | more
     return "/api/v1/readings?" + urlencode(asked)
 
 
@@ -86,13 +86,26 @@ def _selected(answer: Answer) -> int:
 
 
 def _given(answer: Answer) -> int:
-    """Count the points of our JSON: parallel arrays a series."""
-    return sum(len(each["values"]) for each in json.loads(answer.body)["series"])
+    return sum(len(each["values"]) for each in json.loads(answer.body)["readings"])
+
+
+def _summed_up(answer: Answer) -> int:
+    return sum(len(each["times"]) for each in json.loads(answer.body)["summaries"])
+
+
+def _last_ones(answer: Answer) -> int:
+    return len(json.loads(answer.body)["latest"])
 
 
 def _packed(answer: Answer) -> int:
-    """Count the points of our packed columns."""
-    raise NotImplementedError(struct.calcsize("<q"), len(answer.body))
+    """Count what packed columns hold: 8 bytes, then heads with their length, and columns behind them."""
+    at, count = 8, 0
+    while at < len(answer.body):
+        (length,) = struct.unpack_from("<I", answer.body, at)
+        here = json.loads(answer.body[at + 4 : at + 4 + length]).get("count", 0)
+        at += 4 + length + here * 16 + -(-here // 8) * 8
+        count += here
+    return count
 
 
 DAY = "24 h raw"
@@ -102,16 +115,18 @@ ONE = f"{_DEVICE}/s0.temperature"
 EVERY = f"{_DEVICE}/*"
 
 MONTH_QUESTIONS = [
-    Question(DAY, "telegauge", lambda span: _readings(ONE, span.last_day, format="json"), _given),
+    Question(DAY, "telegauge", lambda span: _readings(span.last_day, series=ONE), _given),
     Question(
         f"{DAY}, packed",
         "telegauge",
-        lambda span: _readings(ONE, span.last_day, format="columns"),
+        lambda span: _readings(span.last_day, series=ONE, format="columns"),
         _packed,
     ),
     Question(DAY, "victoria-metrics", lambda span: _export(span.last_day), _exported),
     Question(DAY, "influxdb", lambda span: _influx("temperature", span.last_day), _selected),
-    Question(MONTH, "telegauge", lambda span: _readings(EVERY, span, points=POINTS), _given),
+    Question(
+        MONTH, "telegauge", lambda span: _readings(span, pattern=EVERY, points=POINTS), _summed_up
+    ),
     Question(MONTH, "victoria-metrics", lambda span: _range(span, nocache=1), _ranged),
     Question(f"{MONTH}, cached", "victoria-metrics", _range, _ranged),
     Question(
@@ -122,7 +137,7 @@ MONTH_QUESTIONS = [
     ),
 ]
 LATEST_QUESTIONS = [
-    Question(LATEST, "telegauge", lambda _: "/api/v1/latest", _given),
+    Question(LATEST, "telegauge", lambda _: "/api/v1/latest", _last_ones),
     Question(
         LATEST,
         "victoria-metrics",

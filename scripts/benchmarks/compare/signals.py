@@ -61,9 +61,9 @@ class Wanted(NamedTuple):
         return self.devices * self.seconds * len(KINDS)
 
 
-def devices(wanted: Wanted) -> Iterator[Device]:
-    """Make the devices one by one, always the same for the same wish."""
-    for number in range(wanted.devices):
+def devices(wanted: Wanted, first: int = 0) -> Iterator[Device]:
+    """Make the devices one by one from `first` on, always the same for the same wish."""
+    for number in range(first, wanted.devices):
         yield _device(f"d{number:03d}", wanted, np.random.default_rng([7, number]))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from structlog.testing import capture_logs
+from structlog.testing import LogCapture
 
 from collector.web import access, door, guard
 from collector.web.access import digest_of, new_password
@@ -133,10 +133,10 @@ def test_changes_come_from_our_own_pages(rig: WebRig, origin: str | None) -> Non
 def test_fault_of_ours_ends_one_request(rig: WebRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is logged; whoever asked is told no more than that."""
     monkeypatch.setattr(rig.web.application, "_status", lambda: 1 / 0)
-    monkeypatch.setattr(guard, "_log", structlog.get_logger())  # no other test has configured it
-    with capture_logs() as logs:
-        reply = rig.client.get(DEVICES)
+    logs = LogCapture()
+    monkeypatch.setattr(guard, "_log", structlog.wrap_logger(None, processors=[logs]))
+    reply = rig.client.get(DEVICES)
     assert reply.status == 500
     assert "division" not in reply.json["detail"]
-    assert [log["event"] for log in logs] == ["web_request_failed"]
+    assert [log["event"] for log in logs.entries] == ["web_request_failed"]
     assert rig.client.get("/healthz").status == 200

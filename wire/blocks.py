@@ -133,7 +133,10 @@ def decode(body: bytes) -> list[Block]:
 
 def count(blocks: Sequence[Block]) -> int:
     """Return how many readings the blocks hold."""
-    return sum(len(block.times) // 8 * len(block.columns) for block in blocks)
+    readings = 0
+    for block in blocks:
+        readings += len(block.times) // 8 * len(block.columns)
+    return readings
 
 
 def span_ns(blocks: Sequence[Block]) -> tuple[int, int]:

@@ -14,7 +14,7 @@ HELP = "accept devices and store their readings, until stopped"
 
 # How long a thread may keep others from Python. The writer needs it for moments, and often, while what it
 # waits for computes.
-_SWITCH_S = 0.0002
+_SWITCH_S = 0.00005
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

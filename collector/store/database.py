@@ -26,6 +26,8 @@ _log = structlog.get_logger()
 FILE_NAME = "telegauge.db"
 VERSION = 4
 _BUSY_TIMEOUT_S = 10.0
+# 4 MiB: a checkpoint is a part of the commit that it comes with, which has to be short.
+_CHECKPOINT_PAGES = 256
 # Of a file that has no page yet, or is laid out anew. A large page holds chunks with little waste.
 _LAYOUT = "PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL;"
 
@@ -117,6 +119,7 @@ def _open(path: Path) -> sqlite3.Connection:
         # Debian builds SQLite with secure_delete on; turned off, deleting is twice as fast.
         database.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = OFF;"
+            f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES};"
         )
         version = _check_version(path, database)
         if version == 0:

@@ -32,7 +32,7 @@ _AIM_S = 0.008
 _FEWEST_ROWS = 16
 _MOST_ROWS = 2048
 _MAX_BYTES = 4 * 2**20
-_VACUUM_PAGES = 64
+_VACUUM_PAGES = 16
 # Free pages are used again: giving back what the next hour needs anew would only move things.
 _FREE_SHARE = 4
 

@@ -10,6 +10,7 @@ from structlog.testing import LogCapture
 from collector.web import access, door, guard
 from collector.web.access import digest_of, new_password
 from collector.web.login import COOKIE
+from kit.waiting import wait_until
 from kit.webs import WebRig, web_rig
 
 PAGE = {"Accept": "text/html"}
@@ -138,5 +139,6 @@ def test_fault_of_ours_ends_one_request(rig: WebRig, monkeypatch: pytest.MonkeyP
     reply = rig.client.get(DEVICES)
     assert reply.status == 500
     assert "division" not in reply.json["detail"]
+    wait_until(lambda: logs.entries)  # whoever asked is told first
     assert [log["event"] for log in logs.entries] == ["web_request_failed"]
     assert rig.client.get("/healthz").status == 200

@@ -81,6 +81,8 @@ _wishes: dict[int, Wanted] = {}
 
 
 def _ingest(options: argparse.Namespace, party: Party, load: Any, wanted: Wanted) -> dict[str, Any]:
+    if options.folder is not None:
+        Path(options.folder).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="telegauge-bench-", dir=options.folder))
     try:
         with party.running(folder) as running:
@@ -126,6 +128,8 @@ def _paced(
     batches = max(1, round(readings_s * options.paced_seconds / per_batch / connections))
     wanted = wish(options, batches * per_batch * connections, connections)
     load = party.encoded(parties.devices(wanted), per_batch)
+    if options.folder is not None:
+        Path(options.folder).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="telegauge-bench-", dir=options.folder))
     try:
         with party.running(folder) as running:

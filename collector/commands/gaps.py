@@ -3,14 +3,13 @@
 import argparse
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
-from collector.commands import open_reader, settings_of
+from collector.commands import open_reader, range_of, settings_of
 from service import table
-from service.cli import UsageError, add_json, to_json
+from service.cli import add_json, to_json
 
 if TYPE_CHECKING:
     from collector.store import GapRow
@@ -42,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="from this instant on: '2026-11-23 12:00', RFC 3339, seconds since 1970, or 12h for that long ago; left out: all there are",
     )
     parser.add_argument("--end", metavar="WHEN", help="up to before this instant; left out: no end")
+    parser.set_defaults(last=None)
     add_json(parser)
 
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
     settings = settings_of(options)
     zone = zone_of(settings.time_zone)
-    start_ns, end_ns = _range(options, zone)
+    start_ns, end_ns = range_of(options, zone)
     device = options.pattern.partition("/")[0]  # who pastes a series means its device
     with open_reader(settings) as reader:
         found = reader.gaps(device, start_ns, end_ns)
@@ -65,20 +65,6 @@ def run(options: argparse.Namespace) -> int:
         for line in _lines(found, zone):
             print(line)
     return 0
-
-
-def _range(options: argparse.Namespace, zone: tzinfo) -> tuple[int, int]:
-    from collector.times import END_OF_TIME_NS, parse_when
-
-    now_ns = time.time_ns()
-    try:
-        start_ns = parse_when(options.start, zone, now_ns) if options.start else -END_OF_TIME_NS
-        end_ns = parse_when(options.end, zone, now_ns) if options.end else END_OF_TIME_NS
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    if end_ns <= start_ns:
-        raise UsageError("the range ends before it begins")
-    return start_ns, end_ns
 
 
 def _is_known(pattern: str, names: Sequence[str]) -> bool:

@@ -32,6 +32,7 @@ __all__ = [
     "Columns",
     "Run",
     "decode",
+    "decode_row",
     "decode_times",
     "encode",
     "encode_all",
@@ -120,6 +121,15 @@ def _chunk(columns: Columns, times: bytes | None, values: bytes) -> bytes:
         parts.append(_encode_runs(columns.runs))
     parts.append(values)
     return closed(VERSION, bytes((flags,)) + b"".join(parts), count)
+
+
+def decode_row(data: bytes, readings: int, shared: bytes | None) -> Columns:
+    """Return the columns of a chunk as its row has it; `shared`: the blob of times in common, if any.
+
+    Raises:
+        ChunkError: as with `decode`.
+    """
+    return decode(data, readings, None if shared is None else decode_times(shared, readings))
 
 
 def _encode_runs(runs: tuple[Run, ...]) -> bytes:

@@ -182,8 +182,7 @@ def _chunks_left(database: sqlite3.Connection, owner: Owner, span: Span) -> _Lef
             removed += readings
             continue
         try:
-            times_ns = None if shared is None else chunks.decode_times(shared, readings)
-            whole = chunks.decode(data, readings, times_ns)
+            whole = chunks.decode_row(data, readings, shared)
         except ChunkError:
             damaged += span.touches(from_ns, to_ns)
             continue

@@ -118,8 +118,7 @@ def sealed_parts(
 def part_of(key: Key, readings: int, data: bytes, shared: bytes | None) -> Part | None:
     """Return what a chunk holds; None where it is damaged. `shared`: the times that it has in common."""
     try:
-        times_ns = None if shared is None else chunks.decode_times(shared, readings)
-        columns = chunks.decode(data, readings, times_ns)
+        columns = chunks.decode_row(data, readings, shared)
     except chunks.ChunkError:
         return None
     runs = ((run.readings, _dating(run)) for run in columns.runs)

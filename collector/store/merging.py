@@ -111,8 +111,7 @@ def _short_chunks(database: sqlite3.Connection, series_id: int) -> Iterator[tupl
     )
     for row_id, readings, data, shared in rows:
         try:
-            times_ns = None if shared is None else chunks.decode_times(shared, readings)
-            yield row_id, chunks.decode(data, readings, times_ns)
+            yield row_id, chunks.decode_row(data, readings, shared)
         except ChunkError:
             continue
 

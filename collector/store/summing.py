@@ -124,8 +124,7 @@ def _decoded_chunk(
     from_ns: int, to_ns: int, readings: int, data: bytes, shared: bytes | None
 ) -> Columns:
     try:
-        times_ns = None if shared is None else chunks.decode_times(shared, readings)
-        columns = chunks.decode(data, readings, times_ns)
+        columns = chunks.decode_row(data, readings, shared)
     except TypeError:
         raise ChunkError("no bytes stand where they should") from None
     times_ns = columns.times_ns

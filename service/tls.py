@@ -43,15 +43,16 @@ def client_context() -> ssl.SSLContext:
 
 
 def fingerprint_of_pem(certificate_file: Path) -> bytes:
-    """Return the SHA-256 of the certificate in a PEM file.
+    """Return the SHA-256 of the first certificate in a PEM file, which is the one that is shown.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it holds no certificate.
     """
     text = certificate_file.read_text("ascii")
-    begin = text.find(ssl.PEM_HEADER)
-    return fingerprint(ssl.PEM_cert_to_DER_cert(text[max(begin, 0) :]))
+    _, header, rest = text.partition(ssl.PEM_HEADER)
+    body, footer, _ = rest.partition(ssl.PEM_FOOTER)
+    return fingerprint(ssl.PEM_cert_to_DER_cert(header + body + footer))
 
 
 def fingerprint(certificate: bytes) -> bytes:

@@ -142,6 +142,13 @@ def test_fingerprint_is_the_same_on_both_ends(pem: Path) -> None:
     assert tls.fingerprint_of_pem(pem) == hashlib.sha256(der).digest()
 
 
+def test_fingerprint_of_a_chain_is_that_of_its_first(tmp_path: Path, pem: Path) -> None:
+    """Which is the one that is shown."""
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes(pem.read_bytes() + b"\n" + pem.read_bytes())
+    assert tls.fingerprint_of_pem(chain) == tls.fingerprint_of_pem(pem)
+
+
 def test_connection_without_tls_has_no_fingerprint() -> None:
     """It is not taken for one that has."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from collector.errors import TrustError
+from collector.self_signed import make_certificate
 from service import keyfile, tls
 
 FILE_NAME = "collector.pem"
@@ -33,10 +34,11 @@ def own_certificate(folder: Path, environ: Mapping[str, str] = os.environ) -> Ce
     Raises:
         KeyFileError: others may read it, or it cannot be written.
         TrustError: it cannot be used.
+        CertificateError: it cannot be made.
     """
     file = keyfile.handed_over(FILE_NAME, environ) or folder / FILE_NAME
     if keyfile.read(file, environ) is None:
-        keyfile.write(file, make_certificate())
+        keyfile.write(file, make_certificate(_NAME, _BEGIN, _END))
     try:
         return Certificate(file, tls.fingerprint_of_pem(file))
     except (OSError, ValueError) as error:
@@ -50,32 +52,3 @@ def unusable(file: Path, error: Exception) -> str:
         "if there is none, remove it: a new one is made, each device has to be invited again, and what it "
         "still holds for the former collector stays on it"
     )
-
-
-def make_certificate() -> bytes:
-    """Return a new private key (P-256) and its certificate, in PEM."""
-    # Needed once in a lifetime: not loaded otherwise.
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(_BEGIN)
-        .not_valid_after(_END)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ) + certificate.public_bytes(serialization.Encoding.PEM)

@@ -5,21 +5,20 @@ ends, and when this machine has another name or address. It has nothing to do wi
 devices know (collector.certificate), which never changes.
 """
 
-import ipaddress
+import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
+from collector.self_signed import make_certificate
 from collector.settings import WebCertificate
 from collector.web.names import Names
 from service import keyfile, tls
-
-if TYPE_CHECKING:
-    from cryptography import x509
 
 _log = structlog.get_logger()
 
@@ -30,6 +29,7 @@ _RENEWED_BEFORE = timedelta(days=30)
 # A browser's clock may be behind.
 _EARLIER = timedelta(days=1)
 _NAME = "Telegauge"
+_AT_ANY_TIME = 0x20_0000  # X509_V_FLAG_NO_CHECK_TIME; Python has no name for it
 
 
 class Shown(NamedTuple):
@@ -70,6 +70,7 @@ class Certificates:
 
         Raises:
             KeyFileError: the collector's own cannot be read or written.
+            CertificateError: it cannot be made.
         """
         self.names = self._own_names()
         if given is not None:
@@ -111,81 +112,66 @@ class Certificates:
             else:
                 if self._is_good(found):
                     return found
-        keyfile.write(self._file, make_certificate(self.names, self._now()))
+        keyfile.write(self._file, self._made())
         made = _read(self._file, self._file)
         _log.info("web_certificate_made", ends=made.ends.isoformat(), sha256=made.fingerprint.hex())
         return made
+
+    def _made(self) -> bytes:
+        begins = self._now() - _EARLIER
+        return make_certificate(_NAME, begins, begins + _VALID, *self.names)
 
     def _is_good(self, found: Shown) -> bool:
         is_in_time = found.begins <= self._now() < found.ends - _RENEWED_BEFORE
         return is_in_time and found.names.covers(self.names)
 
 
-def make_certificate(names: Names, now: datetime) -> bytes:
-    """Return a new private key (P-256) and a certificate of these names, in PEM."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
-    alternatives: list[x509.GeneralName] = [x509.DNSName(each) for each in sorted(names.names)]
-    alternatives += [x509.IPAddress(ipaddress.ip_address(each)) for each in sorted(names.addresses)]
-    begins = now - _EARLIER
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begins)
-        .not_valid_after(begins + _VALID)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ) + certificate.public_bytes(serialization.Encoding.PEM)
-
-
 def _read(file: Path, key_file: Path) -> Shown:
     """Read what can be shown.
 
     Raises:
-        OSError: it cannot be read, or the key is not its key (ssl.SSLError).
-        ValueError: it is no certificate.
+        OSError: it cannot be read, the key is not its key, or no browser can take it (ssl.SSLError).
+        ValueError: it says what cannot be understood.
     """
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-
     context = tls.server_context(file, key_file)
-    text = file.read_bytes()
-    certificate = x509.load_pem_x509_certificate(text[max(text.find(b"-----BEGIN CERT"), 0) :])
+    seen = _seen(context, file)
+    said: dict[str, Any] = seen.getpeercert() or {}
     return Shown(
         context,
-        _names_in(certificate),
-        certificate.not_valid_before_utc,
-        certificate.not_valid_after_utc,
-        certificate.fingerprint(hashes.SHA256()),
+        _names_in(said.get("subjectAltName", ())),
+        _instant(said["notBefore"]),
+        _instant(said["notAfter"]),
+        tls.shown_fingerprint(seen) or b"",
     )
 
 
-def _names_in(certificate: "x509.Certificate") -> Names:
-    from cryptography.x509 import DNSName, ExtensionNotFound, IPAddress, SubjectAlternativeName
+def _seen(context: ssl.SSLContext, file: Path) -> ssl.SSLObject:
+    """Show a certificate to a browser that believes in it at any time; return the browser's end.
 
-    try:
-        found = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
-    except ExtensionNotFound:
-        return Names(frozenset(), frozenset())
+    What is in a certificate the standard library tells to those alone who have verified it.
+    """
+    browser = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    browser.check_hostname = False
+    browser.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _AT_ANY_TIME
+    browser.load_verify_locations(file)
+    sent, received = ssl.MemoryBIO(), ssl.MemoryBIO()
+    seen = browser.wrap_bio(received, sent)
+    shown = context.wrap_bio(sent, received, server_side=True)
+    for end in (seen, shown, seen):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    return seen
+
+
+def _names_in(said: Iterable[tuple[str, str]]) -> Names:
     return Names(
-        frozenset(each.lower() for each in found.get_values_for_type(DNSName)),
-        frozenset(str(each) for each in found.get_values_for_type(IPAddress)),
+        frozenset(each.lower() for kind, each in said if kind == "DNS"),
+        frozenset(str(ip_address(each)) for kind, each in said if kind == "IP Address"),
     )
+
+
+def _instant(said: str) -> datetime:
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(said), UTC)
 
 
 def _changed_ns(file: str) -> int | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from collector.errors import ListenError
+from collector.errors import CertificateError, ListenError
 from collector.report import Status, WebStatus
 from collector.settings import CollectorSettings
 from collector.times import zone_of
@@ -108,7 +108,7 @@ class Web:
         try:
             await self._show()
             await self.door.start()
-        except (ListenError, KeyFileError) as error:
+        except (ListenError, KeyFileError, CertificateError) as error:
             trouble = f"nothing is served over HTTP: {error}"
             if trouble != self._trouble:
                 _log.error("web_not_listening", detail=str(error), again_in_s=LOOK_EVERY_S)
@@ -125,7 +125,7 @@ class Web:
     async def _look(self) -> None:
         try:
             await self._show()
-        except KeyFileError as error:  # what is shown stays
+        except (KeyFileError, CertificateError) as error:  # what is shown stays
             _log.error("web_certificate_not_made", detail=str(error))
 
     async def _show(self) -> None:

@@ -184,17 +184,18 @@ def collector(
     *,
     plain: bool = True,
     web_port: int | None = None,
+    package: str = "collector",
     **where: Any,
 ) -> Program:
     """A collector on a port of its own; `more` is YAML, `where` is for Program.
 
     Without `plain` it takes TLS and keys alone, also from this machine; without `web_port` it serves
-    nothing over HTTP.
+    nothing over HTTP. `package` is what is run.
     """
     devices = f"devices:\n  listen: 127.0.0.1:{port}\n  plain_on_loopback: {str(plain).lower()}\n"
     web = f"listen: 127.0.0.1:{web_port}" if web_port else "enabled: false"
     config = f"{devices}web:\n  {web}\nstore:\n  min_free: {min_free}\n{more}"
-    return Program("collector", "serve", folder, config, **where)
+    return Program(package, "serve", folder, config, **where)
 
 
 def device(folder: Path, port: int, sensors: str, more: str = "", **where: Any) -> Program:

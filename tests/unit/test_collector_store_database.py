@@ -73,6 +73,13 @@ def test_the_pragmas_that_the_promises_rest_on(file: Path) -> None:
         assert pragma(database, "user_version") == VERSION
 
 
+def test_the_writers_cache_is_small(file: Path) -> None:
+    """Of a new file and of one that was there: what it caches the kernel has too."""
+    for _ in range(2):
+        with closing(open_for_writing(file)) as database:
+            assert pragma(database, "cache_size") == -512
+
+
 def test_folders_are_made_for_their_owner_alone(tmp_path: Path) -> None:
     """Readings are nobody else's business."""
     file = tmp_path / "a" / "b" / FILE_NAME

@@ -5,10 +5,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from structlog.testing import capture_logs
 
+from collector.self_signed import make_certificate
 from collector.settings import WebCertificate
-from collector.web.certificate import FILE_NAME, Certificates, make_certificate
+from collector.web.certificate import FILE_NAME, Certificates
 from collector.web.names import Names
 from service import tls
 from service.keyfile import KeyFileError
@@ -16,6 +21,40 @@ from service.keyfile import KeyFileError
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 PI = Names(frozenset({"pi", "pi.local"}), frozenset({"192.0.2.7", "2001:db8::7"}))
 OTHER = Names(frozenset({"tele.example.org", "*.example.net"}), frozenset())
+
+
+def pem_of(names: Names, ends: datetime = NOW + timedelta(days=90)) -> bytes:
+    """Return a new key and a certificate of these names."""
+    return make_certificate("user", NOW - timedelta(days=900), ends, *names)
+
+
+def signed(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    by: ec.EllipticCurvePrivateKey,
+    usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+) -> bytes:
+    """Return a certificate without names that another key has signed."""
+    issuer = name if key is by else f"above {name}"
+    builder = x509.CertificateBuilder(
+        named(issuer), named(name), key.public_key(), x509.random_serial_number(), NOW, NOW
+    )
+    certificate = builder.add_extension(x509.ExtendedKeyUsage([usage]), False)
+    return certificate.sign(by, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def named(name: str) -> x509.Name:
+    """Return the name of a subject or an issuer."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def as_pem(
+    key: ec.EllipticCurvePrivateKey,
+    locked: serialization.KeySerializationEncryption = serialization.NoEncryption(),  # noqa: B008
+) -> bytes:
+    """Return a key in PEM."""
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, pkcs8, locked)
 
 
 class Machine:
@@ -35,7 +74,7 @@ def machine(tmp_path: Path) -> Machine:
 @pytest.fixture
 def given(tmp_path: Path) -> WebCertificate:
     """A certificate of the user's, in two files."""
-    pem = make_certificate(OTHER, NOW)
+    pem = pem_of(OTHER)
     at = pem.index(b"-----BEGIN CERT")
     (tmp_path / "web.key").write_bytes(pem[:at])
     (tmp_path / "web.crt").write_bytes(pem[at:])
@@ -91,7 +130,7 @@ def test_the_users_is_shown_and_reread(machine: Machine, given: WebCertificate) 
     shown = machine.certificates.look(given)
     assert shown.names == OTHER
     assert machine.certificates.look(given) is shown
-    pem = make_certificate(PI, NOW)
+    pem = pem_of(PI)
     Path(given.file).write_bytes(pem)
     Path(given.key_file).write_bytes(pem)
     assert machine.certificates.look(given).names == PI
@@ -106,7 +145,7 @@ def test_a_wrong_one_changes_nothing_and_is_told_once(
     """The former one is shown; once it is right again so is all."""
     right = machine.certificates.look(given)
     key = Path(given.key_file).read_bytes()
-    for wrong in (b"nonsense", make_certificate(PI, NOW), b""):
+    for wrong in (b"nonsense", pem_of(PI), b""):
         Path(given.key_file).write_bytes(wrong)
         with capture_logs() as logs:
             assert machine.certificates.look(given) is right
@@ -126,17 +165,46 @@ def test_a_wrong_one_from_the_start_is_replaced_by_ours(machine: Machine) -> Non
     assert "/nowhere/web.crt" in machine.certificates.trouble
 
 
+@pytest.mark.parametrize("ends", [NOW - timedelta(days=400), NOW + timedelta(days=400)])
+def test_the_users_is_shown_whenever_it_is_valid(
+    machine: Machine, tmp_path: Path, ends: datetime
+) -> None:
+    """The clock of this machine may be wrong; and with all that stands around it in its file."""
+    pem = pem_of(OTHER, ends)
+    (tmp_path / "web.crt").write_bytes("Für den Browser:\n".encode() + pem + pem_of(PI))
+    file = str(tmp_path / "web.crt")
+    shown = machine.certificates.look(WebCertificate(file=file, key_file=file))
+    assert (shown.names, shown.ends) == (OTHER, ends)
+    assert shown.fingerprint == x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256())
+    assert machine.certificates.trouble == ""
+
+
+def test_the_users_may_be_signed_by_somebody_else(machine: Machine, tmp_path: Path) -> None:
+    """What is shown is the first of the chain, here one without names; the root is nowhere."""
+    above, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    pem = signed("pi", own, above)
+    file = tmp_path / "web.crt"
+    file.write_bytes(as_pem(own) + pem + signed("between", above, own))
+    shown = machine.certificates.look(WebCertificate(file=str(file), key_file=str(file)))
+    assert machine.certificates.trouble == ""
+    assert shown.names == Names(frozenset(), frozenset())
+    assert shown.fingerprint == x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256())
+
+
+def test_one_that_no_browser_takes_is_told(machine: Machine, tmp_path: Path) -> None:
+    """It is for clients alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    file = tmp_path / "web.crt"
+    file.write_bytes(as_pem(key) + signed("pi", key, key, ExtendedKeyUsageOID.CLIENT_AUTH))
+    given = WebCertificate(file=str(file), key_file=str(file))
+    assert machine.certificates.look(given).names == PI
+    assert "unsuitable certificate purpose" in machine.certificates.trouble
+
+
 def test_key_with_a_password_is_refused_without_asking(tmp_path: Path) -> None:
     """OpenSSL would ask on a terminal."""
-    from cryptography.hazmat.primitives import serialization
-
-    pem = make_certificate(PI, NOW)
-    key = serialization.load_pem_private_key(pem[: pem.index(b"-----BEGIN CERT")], None)
-    locked = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(b"secret"),
-    )
-    (tmp_path / "pem").write_bytes(locked + pem[pem.index(b"-----BEGIN CERT") :])
+    key = ec.generate_private_key(ec.SECP256R1())
+    locked = serialization.BestAvailableEncryption(b"secret")
+    (tmp_path / "pem").write_bytes(as_pem(key, locked) + signed("pi", key, key))
     with pytest.raises(ssl.SSLError):
         tls.server_context(tmp_path / "pem")

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from collector import self_signed
 from collector.web import web
 from kit.programs import free_port
 from kit.waiting import wait_until
@@ -42,6 +43,21 @@ def test_keys_that_others_may_read_are_not_used(tmp_path: Path) -> None:
     with web_rig(tmp_path) as rig:
         [trouble] = rig.web.troubles()
         assert "chmod 600" in trouble
+
+
+def test_certificate_that_cannot_be_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector goes on without the door, until it can be."""
+    monkeypatch.setattr(web, "LOOK_EVERY_S", 0.05)
+    program = self_signed.PROGRAM
+    monkeypatch.setattr(self_signed, "PROGRAM", ("/nowhere/python",))
+    with web_rig(tmp_path) as rig:
+        [trouble] = rig.web.troubles()
+        assert "It is made by /nowhere/python" in trouble
+        monkeypatch.setattr(self_signed, "PROGRAM", program)
+        wait_until(lambda: not rig.web.troubles())
+        assert rig.client.get("/healthz").status == 200
 
 
 def test_other_settings_are_taken_up(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from wire.bodies import ByeReason, Command, OpenDatagrams, Pong, Result
 from wire.conversation import SILENCE_S, Closed, Event, State
 from wire.errors import LocalProtocolError
 from wire.greetings import Auth, Hello, Join
-from wire.receiver import NOT_A_DEVICE, Dropped, Receiver
+from wire.receiver import NOT_A_DEVICE, Arrived, Dropped, Receiver
 from wire.sender import WINDOW_BYTES
 
 _log = structlog.get_logger()
@@ -74,6 +74,8 @@ class Session(ConversationStream):
     def happened(self, event: Event) -> None:
         """Act on what the device said."""
         match event:
+            case Arrived():  # nearly all, so it is asked for first
+                self._take(event)
             case Hello() | Join() | Auth():
                 self._entrance.take(event)
             case Pong(token=token) if token == _ARE_YOU_ALIVE:
@@ -89,8 +91,11 @@ class Session(ConversationStream):
             case Dropped():
                 self._note_dropped(event)
             case _:
-                assert self._intake is not None, "the receiver lets nothing through before HELLO"
-                self._intake.take(event)
+                self._take(event)
+
+    def _take(self, event: Event) -> None:
+        assert self._intake is not None, "the receiver lets nothing through before HELLO"
+        self._intake.take(event)
 
     def settled(self) -> None:
         """Hand what has arrived to the writer; read no more if too much waits there."""

@@ -1,21 +1,34 @@
-"""Gathering: from the blocks of many batches to the columns of each series, in order of time.
+"""Gathering: from the batches of a device to the columns of each series, in order of time.
 
-Small batches are joined as bytes: an array is made of a column once, not once a batch.
+Bodies of one layout are read together, so that hardly anything is done once a batch.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from collector.clock import Known
+from collector.clock import OWN
 from collector.store.chunks import Columns, Run
-from collector.store.parts import Times, dated, opened
+from collector.store.layouts import (
+    SYNCHRONISED,
+    Bodies,
+    Layout,
+    are_laid_out,
+    headers_of,
+    layout_of,
+    matrix_of,
+    numbers_at,
+)
+from collector.store.parts import Times
 from collector.store.rows import BatchRow
 from wire import batches
-from wire.blocks import Block
 from wire.errors import BatchError
+
+# So many layouts are looked for among bodies of one length; the others are read one by one.
+_MOST_LAYOUTS = 8
 
 
 class Named(NamedTuple):
@@ -34,76 +47,178 @@ class Undecodable(NamedTuple):
     is_rest: bool
 
 
-class _Alike(NamedTuple):
-    """What blocks have in common that stand in the same columns."""
+class _Batch(NamedTuple):
+    """A batch that is whole, and the how many-th it was."""
 
-    sensor: str
-    offset_ns: int
-    known: Known
-    error_ns: int | None
-    channels: tuple[tuple[str, str], ...]
+    number: int
+    row: BatchRow
+    sealed: bytes
+    body: bytes
 
 
-class _Packed:
-    """The columns of blocks, as packed bytes: their times, and the values and qualities of each channel."""
+class _Blocks(NamedTuple):
+    """Blocks of several batches: whose they are, how many reads each has, and their columns, end to end."""
 
-    def __init__(self, channels: int) -> None:
-        self.times: list[bytes] = []
-        self.values: list[list[bytes]] = [[] for _ in range(channels)]
-        self.qualities: list[list[bytes]] = [[] for _ in range(channels)]
+    numbers: list[int]
+    reads: int
+    times_ns: Times
+    values: list[npt.NDArray[np.float64]]
+    qualities: list[npt.NDArray[np.uint8]]
+    runs: tuple[Run, ...]
 
 
 class Gathered:
-    """The readings of many batches of one device."""
+    """The readings of many batches of one device; `undecodable` is complete once the series are asked for."""
 
     def __init__(self) -> None:
-        self._of: dict[_Alike, _Packed] = {}
+        self.undecodable: list[Undecodable] = []
+        self._count = 0
+        self._by_length: dict[int, list[_Batch]] = {}
+        self._found: dict[tuple[str, tuple[tuple[str, str], ...]], list[_Blocks]] = {}
 
-    def take(self, row: BatchRow) -> Iterator[Undecodable]:
-        """Take the batches of a row; give those that cannot be read."""
-        left = row.sealed
+    def take(self, row: BatchRow) -> None:
+        """Take the batches of a row."""
+        at = 0
         try:
             for sealed in batches.split(row.sealed):
-                left = left[len(sealed) :]
-                try:
-                    offset_ns, blocks = opened(row, sealed)
-                except BatchError:
-                    yield Undecodable(row.id, sealed, False)
-                    continue
-                for block in blocks:
-                    self._add(row, offset_ns, block)
+                at += len(sealed)
+                self._open(row, sealed)
         except BatchError:
-            yield Undecodable(row.id, left, True)
+            self.undecodable.append(Undecodable(row.id, row.sealed[at:], True))
 
     def series(self) -> dict[Named, Columns]:
         """Return the columns of each series."""
-        found: dict[Named, list[Columns]] = {}
-        for alike, its in self._of.items():
-            times_ns = dated(b"".join(its.times), alike.offset_ns)
-            order = _order_of(times_ns)
-            in_order = times_ns if order is None else times_ns[order]
-            runs = (Run(len(times_ns), alike.known, alike.error_ns),)
-            for place, (channel, unit) in enumerate(alike.channels):
-                values = np.frombuffer(b"".join(its.values[place]), "<f8")
-                qualities = np.frombuffer(b"".join(its.qualities[place]), np.uint8)
-                if order is not None:
-                    values, qualities = values[order], qualities[order]
-                columns = Columns(in_order, values, qualities, runs)
-                found.setdefault(Named(alike.sensor, channel, unit), []).append(columns)
-        return {name: joined(columns) for name, columns in found.items()}
+        for alike in self._by_length.values():
+            for layout, which, bodies in self._laid_out(alike):
+                self._add(layout, which, bodies)
+        self._by_length.clear()
+        series: dict[Named, list[Columns]] = {}
+        for (sensor, channels), several in self._found.items():
+            columns = _columns_of(several)
+            for (channel, unit), its in zip(channels, columns, strict=True):
+                series.setdefault(Named(sensor, channel, unit), []).append(its)
+        return {name: joined(columns) for name, columns in series.items()}
 
-    def _add(self, row: BatchRow, offset_ns: int, block: Block) -> None:
-        dating = row.dating
-        channels = tuple([(column.channel, column.unit) for column in block.columns])
-        alike = _Alike(block.sensor, offset_ns, dating.known, dating.error_ns, channels)
-        its = self._of.get(alike)
-        if its is None:
-            its = self._of[alike] = _Packed(len(channels))
-        its.times.append(block.times)
-        all_good = bytes(len(block.times) // 8)
-        for column, values, qualities in zip(block.columns, its.values, its.qualities, strict=True):
-            values.append(column.values)
-            qualities.append(column.qualities or all_good)
+    def _open(self, row: BatchRow, sealed: bytes) -> None:
+        try:
+            if not (row.is_sound and batches.is_whole(sealed)):
+                raise BatchError("it is damaged")
+            body = batches.body_of(sealed)
+        except BatchError:
+            self.undecodable.append(Undecodable(row.id, sealed, False))
+            return
+        self._count += 1
+        self._by_length.setdefault(len(body), []).append(_Batch(self._count, row, sealed, body))
+
+    def _laid_out(self, left: list[_Batch]) -> Iterator[tuple[Layout, list[_Batch], Bodies]]:
+        """Give batches by their layout."""
+        for _ in range(_MOST_LAYOUTS):
+            layout = None
+            while left and layout is None:
+                layout = self._layout_of(left[0])
+                left = left if layout else left[1:]
+            if layout is None:
+                return
+            bodies = matrix_of([batch.body for batch in left])
+            is_alike = are_laid_out(bodies, layout, 0)
+            if is_alike.all():
+                yield layout, left, bodies
+                return
+            sides = is_alike.tolist()
+            yield (
+                layout,
+                [batch for batch, its in zip(left, sides, strict=True) if its],
+                bodies[is_alike],
+            )
+            left = [batch for batch, its in zip(left, sides, strict=True) if not its]
+        for batch in left:
+            layout = self._layout_of(batch)
+            if layout is not None:
+                yield layout, [batch], matrix_of([batch.body])
+
+    def _layout_of(self, batch: _Batch) -> Layout | None:
+        try:
+            return layout_of(batch.body)
+        except BatchError:
+            self._cannot_read(batch)
+            return None
+
+    def _cannot_read(self, batch: _Batch) -> None:
+        self.undecodable.append(Undecodable(batch.row.id, batch.sealed, False))
+
+    def _add(self, layout: Layout, which: list[_Batch], bodies: Bodies) -> None:
+        """Take what batches of one layout hold, but of those that cannot be what their header says."""
+        headers = headers_of([batch.sealed for batch in which])
+        is_own = np.array([batch.row.dating is OWN for batch in which])
+        is_told = _are_as_told(layout, headers, bodies)
+        is_told &= ~is_own | (headers["flags"] & SYNCHRONISED != 0)
+        if not is_told.all():
+            sides = is_told.tolist()
+            for batch in [batch for batch, its in zip(which, sides, strict=True) if not its]:
+                self._cannot_read(batch)
+            which = [batch for batch, its in zip(which, sides, strict=True) if its]
+            headers, bodies, is_own = headers[is_told], bodies[is_told], is_own[is_told]
+        if not which:
+            return
+        numbers = [batch.number for batch in which]
+        datings = [(batch.row.dating.known, batch.row.dating.error_ns) for batch in which]
+        offsets_ns = np.array([batch.row.dating.offset_ns or 0 for batch in which])
+        own_ns = headers["wall_ns"] - headers["boot_ns"]
+        offsets_ns = np.where(is_own, own_ns, offsets_ns)[:, np.newaxis].view(np.uint64)
+        for block in layout.blocks:
+            reads = block.reads
+            # Unsigned numbers wrap, and so come out right whatever the offset of an odd clock pair.
+            times_ns = numbers_at(bodies, block.times_at, reads, "<u8") + offsets_ns
+            values, qualities = [], []
+            for column in block.columns:
+                values.append(numbers_at(bodies, column.values_at, reads, "<f8").reshape(-1))
+                at = column.qualities_at
+                qualities.append(
+                    np.zeros(times_ns.size, np.uint8)
+                    if at is None
+                    else numbers_at(bodies, at, reads, "u1").reshape(-1)
+                )
+            runs = tuple([Run(reads * len(list(its)), *dating) for dating, its in groupby(datings)])
+            found = _Blocks(
+                numbers, reads, times_ns.view(np.int64).reshape(-1), values, qualities, runs
+            )
+            self._found.setdefault((block.sensor, block.channels), []).append(found)
+
+
+def _are_as_told(
+    layout: Layout, headers: npt.NDArray[np.void], bodies: Bodies
+) -> npt.NDArray[np.bool_]:
+    """Return of which batches the header tells how many readings they hold, and from when to when."""
+    first_ns, last_ns = headers["first_ns"][:, np.newaxis], headers["last_ns"][:, np.newaxis]
+    told: npt.NDArray[np.bool_] = headers["readings"] == layout.readings
+    for block in layout.blocks:
+        times_ns = numbers_at(bodies, block.times_at, block.reads, "<i8")
+        told &= ((first_ns <= times_ns) & (times_ns <= last_ns)).all(axis=1)
+    return told
+
+
+def _columns_of(several: Sequence[_Blocks]) -> list[Columns]:
+    """Return the columns of the channels of a sensor, in order of time; equal times as they came."""
+    if len(several) == 1:
+        _, _, times_ns, values, qualities, runs = several[0]
+        order = _order_of(times_ns)
+    else:
+        times_ns = np.concatenate([its.times_ns for its in several])
+        values = [np.concatenate(its) for its in zip(*[its.values for its in several], strict=True)]
+        qualities = [
+            np.concatenate(its) for its in zip(*[its.qualities for its in several], strict=True)
+        ]
+        runs = _merged([run for its in several for run in its.runs])
+        came = np.concatenate([np.repeat(its.numbers, its.reads) for its in several])
+        order = np.lexsort((came, times_ns))
+    if order is not None:
+        times_ns, runs = times_ns[order], _ordered(runs, order)
+        values = [its[order] for its in values]
+        qualities = [its[order] for its in qualities]
+    return [
+        Columns(times_ns, value, quality, runs)
+        for value, quality in zip(values, qualities, strict=True)
+    ]
 
 
 def joined(found: Sequence[Columns]) -> Columns:

@@ -67,10 +67,12 @@ class Sealed(NamedTuple):
 def seal(rows: Sequence[BatchRow]) -> Sealed:
     """Seal the rows of one device."""
     gathered = Gathered()
-    undecodable = [each for row in rows for each in gathered.take(row)]
+    for row in rows:
+        gathered.take(row)
     alike = _alike(gathered.series())
     shared, made = _chunks_of(alike)
-    return Sealed(shared, made, [row for its in alike for row in _rollups_of(its)], undecodable)
+    summed = [row for its in alike for row in _rollups_of(its)]
+    return Sealed(shared, made, summed, gathered.undecodable)
 
 
 def chunks_of(series: Mapping[Named, Columns]) -> tuple[list[bytes], list[Chunk]]:

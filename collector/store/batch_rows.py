@@ -17,7 +17,15 @@ class BatchRows:
         self._unsealed = unsealed
         (sealed_row,) = database.execute("SELECT sealed_row FROM progress").fetchone()
         (last_row,) = database.execute("SELECT max(id) FROM batch").fetchone()
-        self._last_row = max(sealed_row, last_row or 0)
+        self._last_row = self._committed_row = max(sealed_row, last_row or 0)
+
+    def committed(self) -> None:
+        """Let the ids count on from here."""
+        self._committed_row = self._last_row
+
+    def rolled_back(self) -> None:
+        """Give the ids again that were given since: nobody has seen them, and a hole would be missed."""
+        self._last_row = self._committed_row
 
     def add(
         self,

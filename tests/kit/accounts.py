@@ -74,6 +74,10 @@ class Account:
 
     def stopped(self, is_kept: bool) -> None:
         """Note that the agent has ended cleanly; `is_kept`: all that its policy keeps."""
+        for each in self._pending:
+            each.is_sure &= (
+                is_kept  # there may have been no room for them to the end, which is told
+            )
         self._pending = []
         if is_kept and self.pi.policy != "memory":
             self.moved()

@@ -90,7 +90,9 @@ class Answers:
                 running=True,
                 store=str(self._store_file),
                 store_bytes=reader.size_bytes(),
-                devices=device_statuses(reader, connected, duplicates),
+                devices=device_statuses(
+                    reader, connected, duplicates, unsealable=self._writer.unsealed.given_up()
+                ),
                 space=space,
                 growth=growth_of(self._store_file, space),
                 uptime_s=time.monotonic() - self._began_s,

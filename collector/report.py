@@ -44,6 +44,7 @@ class DeviceStatus(msgspec.Struct, frozen=True):
     """How one device is doing; `connected` is None where no collector runs to tell.
 
     `datagrams` is None where it never sent any; `duplicate_identity`: two devices use its name.
+    `sealing_failed`: what comes of it is kept as it came, by a fault that the log tells of.
     """
 
     device: str
@@ -54,6 +55,7 @@ class DeviceStatus(msgspec.Struct, frozen=True):
     loss: Loss = Loss()
     datagrams: Datagrams | None = None
     duplicate_identity: bool = False
+    sealing_failed: bool = False
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -120,6 +122,7 @@ def device_statuses(
     connected: list[str] | None,
     duplicates: Set[str] = frozenset(),
     now_ns: int | None = None,
+    unsealable: Set[int] = frozenset(),
 ) -> list[DeviceStatus]:
     """Return a status a device.
 
@@ -128,6 +131,7 @@ def device_statuses(
         connected: the devices with a session; None: not known.
         duplicates: the devices whose name two of them use at the same time.
         now_ns: what the last 24 h are counted from (UTC); None: now.
+        unsealable: the rows of the devices that cannot be sealed.
     """
     now_ns = time.time_ns() if now_ns is None else now_ns
     losses = reader.losses(now_ns - RECENT_S * 10**9)
@@ -142,6 +146,7 @@ def device_statuses(
             Loss(*losses[row.id]) if row.id in losses else Loss(),
             Datagrams(*datagrams[row.id]) if row.id in datagrams else None,
             row.name in duplicates,
+            row.id in unsealable,
         )
         for row in reader.devices()
     ]

@@ -19,6 +19,10 @@ _DUPLICATE = (
     "duplicate!: two devices take turns under this name, perhaps by a copied card: let one\n"
     "of them join under another name: telegauge-collector invite NAME"
 )
+_UNSEALED = (
+    "what comes of {} is stored and can be asked, but is not compressed any more, by a fault:\n"
+    "journalctl -u telegauge-collector -g sealing_failed says which; the next start tries again"
+)
 _AT_LEAST = "+: at least; of some gaps nobody knows how many readings they had"
 
 
@@ -108,7 +112,10 @@ def _growth(growth: "Growth") -> str:
 def _devices(devices: "Sequence[DeviceStatus]", zone: tzinfo) -> list[str]:
     heads = ("DEVICE", "STATE", ">READINGS", ">LOST", ">GAPS", "LAST HEARD", "LABEL")
     lines = table.lines(heads, [_device(each, zone) for each in devices])
-    return [*lines, _DUPLICATE] if any(each.duplicate_identity for each in devices) else lines
+    if any(each.duplicate_identity for each in devices):
+        lines.append(_DUPLICATE)
+    unsealed = ", ".join(each.device for each in devices if each.sealing_failed)
+    return [*lines, _UNSEALED.format(unsealed)] if unsealed else lines
 
 
 def _device(device: "DeviceStatus", zone: tzinfo) -> tuple[str, ...]:

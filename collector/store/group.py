@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
+from collector.errors import RefusedError
 from collector.store.requests import Rejected, Revoked, Stored
 from collector.store.transaction import Transaction
 from collector.store.unsealed import Unsealed
@@ -27,6 +28,13 @@ _REFUSED = (
     sqlite3.ProgrammingError,
     OverflowError,
 )
+
+
+def is_of_file(error: Exception) -> bool:
+    """Say whether an error means that the file is full, damaged or out of reach."""
+    # A name that damage has made is no text.
+    is_its = isinstance(error, (sqlite3.Error, UnicodeDecodeError))
+    return is_its and not isinstance(error, _REFUSED)
 
 
 class Request(NamedTuple):
@@ -79,16 +87,19 @@ class GroupCommit:
         """Do something in a transaction of its own.
 
         Raises:
-            Exception: it was not done.
+            RefusedError: it cannot be done, for a reason that concerns nobody else.
+            Exception: the file is at fault.
         """
         try:
             self.busy_since_s = time.monotonic()
             self._begin()
             answer = job(self._transaction)
             self._transaction.commit()
-        except BaseException:
+        except BaseException as error:
             self._transaction.rollback()
-            raise
+            if not isinstance(error, Exception) or is_of_file(error):
+                raise
+            raise RefusedError(f"the store cannot take it: {error}") from error
         finally:
             self.busy_since_s = None
         self.commits += 1

@@ -12,9 +12,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from collector.errors import RefusedError
 from collector.store.database import open_for_writing
 from collector.store.deletion import Deleted, Deletion, Selection
-from collector.store.group import GroupCommit
+from collector.store.group import GroupCommit, is_of_file
 from collector.store.retention import Keep, Retention
 from collector.store.sealer import Commit, Sealer
 from collector.store.transaction import Transaction
@@ -100,11 +101,12 @@ class Housekeeper:
             ):
                 while not self._is_ending:
                     self._fulfil(sealer)
-                    retention.apply(self._rules)
+                    rules = self._rules
+                    retention.apply(rules)
                     now_ns = time.time_ns()
                     is_busy = sealer.step(now_ns)
                     is_busy |= retention.step(now_ns)
-                    if not is_busy and self._wishes.empty():
+                    if not is_busy and not self._is_asked(rules):
                         is_young = self._writer.unsealed.ripe_bytes() > 0
                         self._writer.unsealed.wait(_YOUNG_S if is_young else _LOOK_EVERY_S)
         except CancelledError:
@@ -114,6 +116,10 @@ class Housekeeper:
         finally:
             self._has_ended = True  # from here on whoever wishes for something gives it up
             self._give_up_wishes()
+
+    def _is_asked(self, rules: Sequence[Keep]) -> bool:
+        """Say whether anything was asked since the last look, which has cleared what woke it."""
+        return self._is_ending or rules is not self._rules or not self._wishes.empty()
 
     def _give_up_wishes(self) -> None:
         with suppress(queue.Empty):
@@ -125,10 +131,12 @@ class Housekeeper:
             wish = self._wishes.get()
             try:
                 answer = wish.work(sealer)
-            except BaseException as error:
+            except Exception as error:
                 wish.future.set_exception(error)
-                raise
-            wish.future.set_result(answer)
+                if isinstance(error, CancelledError) or is_of_file(error):
+                    raise
+            else:
+                wish.future.set_result(answer)
 
     def _delete(self, sealer: Sealer, selection: Selection) -> Deleted:
         deletion = Deletion(self._path, selection, sealer.drain, self._commit)
@@ -182,8 +190,12 @@ def _alone(path: Path) -> Iterator[tuple[Sealer, Commit]]:
         def submit(work: Callable[[Transaction], _T]) -> "Future[tuple[_T, float]]":
             future: Future[tuple[_T, float]] = Future()
             began_s = time.perf_counter()
-            answer = group.work(work)
-            future.set_result((answer, time.perf_counter() - began_s))
+            try:
+                answer = group.work(work)
+            except RefusedError as error:
+                future.set_exception(error)
+            else:
+                future.set_result((answer, time.perf_counter() - began_s))
             return future
 
         with closing(Sealer(path, group.unsealed, submit)) as sealer:

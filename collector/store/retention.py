@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from collector.errors import RefusedError
 from collector.store import rollups
 from collector.store.chunks import ChunkError
 from collector.store.cutting import hours_row
@@ -86,6 +87,7 @@ class Retention:
         self._work: Iterator[None] = iter(())
         self._next_look_ns = -(2**63)
         self._noted_day: int | None = None
+        self._given_up: set[int] = set()
 
     def close(self) -> None:
         """Close the connection."""
@@ -121,16 +123,25 @@ class Retention:
         named = stored_series(self._database, "*")
         now_ns = min(now_ns, max((self._newest_ns(each.id) for each in named), default=now_ns))
         for series in named:
+            if series.id in self._given_up:
+                continue
+            name = series.key.series
             owner = owner_of(self._database, series.id)
-            limits = limits_of(series.key.series, rules, now_ns)
-            gone = 0
-            for readings in self._chunks(owner, limits.raw_ns):
-                gone += readings
-                yield
-            if gone:
-                _log.info("readings_expired", series=series.key.series, readings=gone)
-            while self._minutes(owner, limits.minute_ns) or self._rows(owner, limits.hour_ns):
-                yield
+            try:
+                yield from self._series(name, owner, limits_of(name, rules, now_ns))
+            except RefusedError as error:
+                self._given_up.add(series.id)
+                _log.error("retention_failed", series=name, detail=str(error), exc_info=error)
+
+    def _series(self, name: str, owner: Owner, limits: Limits) -> Iterator[None]:
+        gone = 0
+        for readings in self._chunks(owner, limits.raw_ns):
+            gone += readings
+            yield
+        if gone:
+            _log.info("readings_expired", series=name, readings=gone)
+        while self._minutes(owner, limits.minute_ns) or self._rows(owner, limits.hour_ns):
+            yield
 
     def _newest_ns(self, series_id: int) -> int:
         (newest_ns,) = self._database.execute(

@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import structlog
 
+from collector.errors import RefusedError
 from collector.store import merging
 from collector.store.chunk_rows import ChunkRows, Merged, Taken
 from collector.store.database import open_for_reading
 from collector.store.dating import dating_of, is_sound
+from collector.store.group import is_of_file
 from collector.store.numbers import LARGEST
 from collector.store.rows import BatchRow
 from collector.store.sealing import seal
@@ -54,11 +55,16 @@ class Submitter(Protocol):
 
 
 class _Underway(NamedTuple):
-    """What the writer does now; of a seal: of which device, and how many rows."""
+    """What the writer does now, and of which device that seals or merges; of a seal: how many rows."""
 
     future: "Future[tuple[Any, float]]"
     device_id: int | None = None
     rows: int = 0
+
+    @property
+    def seals(self) -> int | None:
+        """Which device is sealed."""
+        return self.device_id if self.rows else None
 
 
 class Sealer:
@@ -74,9 +80,11 @@ class Sealer:
         self._submit = submit
         self._underway: _Underway | None = None
         self._rows = MAX_ROWS
-        self._merges: Iterator[tuple[int, Merged]] = iter(())
+        self._merges: Iterator[Merged] = iter(())
+        self._merging = 0
         self._to_merge: dict[int, None] = {}
         self._given_up: set[int] = set()
+        self._left_unmerged: set[int] = set()
 
     def close(self) -> None:
         """Close the connection."""
@@ -84,7 +92,7 @@ class Sealer:
 
     def step(self, now_ns: int) -> bool:
         """Do the next thing; say whether there was any. Devices that are ripe go first."""
-        busy = None if self._underway is None else self._underway.device_id
+        busy = None if self._underway is None else self._underway.seals
         device_id = self._unsealed.ripest(now_ns, busy)
         if device_id is not None:
             self._seal(device_id, self._unsealed.old_enough_ns(now_ns))
@@ -118,7 +126,7 @@ class Sealer:
         """Seal some rows of a device that came by then; say whether there may be more."""
         if device_id in self._given_up:
             return False
-        if self._underway is not None and self._underway.device_id == device_id:
+        if self._underway is not None and self._underway.seals == device_id:
             self._settle()
         rows, taken, is_more = self._take(device_id, until_ns)
         if not rows:
@@ -127,7 +135,7 @@ class Sealer:
         try:
             sealed = seal(rows)
         except Exception as error:  # noqa: BLE001 - what cannot be sealed stays as it came
-            self._give_up(device_id, rows[0].device, error)
+            self._give_up(device_id, error)
             return False
         self._settle()
         work = partial(ChunkRows.seal, device_id=device_id, taken=taken, sealed=sealed)
@@ -152,24 +160,43 @@ class Sealer:
                 taken.append(Taken(row_id, dated, offset_ns, error_ns, held, len(sealed)))
         return rows, taken, len(rows) == self._rows
 
-    def _give_up(self, device_id: int, device: str, error: Exception) -> None:
+    def _give_up(self, device_id: int, error: Exception) -> None:
+        """Leave what waits of a device as it came."""
         self._given_up.add(device_id)
         # In a transaction: whoever waits for less to be ripe is told behind one.
-        self._do(lambda group: group.unsealed.give_up(device_id))
-        _log.error("sealing_failed", device=device, detail=str(error), exc_info=error)
+        self._submit(lambda group: group.unsealed.give_up(device_id)).result()
+        self._tell("sealing_failed", device_id, error)
 
-    def _do(self, work: Callable[[Transaction], object]) -> None:
-        """Have something done behind what is under way."""
+    def _leave_unmerged(self, device_id: int, error: Exception) -> None:
+        """Leave what is short of a device as it is; it is sealed all the same."""
+        self._merges = iter(())
+        if device_id not in self._left_unmerged:
+            self._left_unmerged.add(device_id)
+            self._tell("merging_failed", device_id, error)
+
+    def _tell(self, event: str, device_id: int, error: Exception) -> None:
+        which = "SELECT name FROM device WHERE id = ?"
+        (device,) = self._database.execute(which, (device_id,)).fetchone()
+        _log.error(event, device=device, detail=str(error), exc_info=error)
+
+    def _do(self, work: Callable[[Transaction], object], merges: int | None = None) -> None:
+        """Have something done behind what is under way; `merges`: of which device."""
         self._settle()
-        self._underway = _Underway(self._submit(work))
+        self._underway = _Underway(self._submit(work), merges)
 
     def _settle(self) -> bool:
         """Wait for what is under way, and learn from how long it took; say whether there was anything."""
         if self._underway is None:
             return False
         (future, device_id, rows), self._underway = self._underway, None
-        is_done, held_s = future.result()
-        if device_id is not None:
+        try:
+            is_done, held_s = future.result()
+        except RefusedError as error:
+            if device_id is None:
+                raise
+            (self._give_up if rows else self._leave_unmerged)(device_id, error)
+            return True
+        if device_id is not None and rows:
             if held_s > _AIM_S:
                 self._rows = max(_FEWEST_ROWS, rows // 2)
             elif held_s < _AIM_S / 2 and rows == self._rows:
@@ -180,18 +207,25 @@ class Sealer:
 
     def _merge(self, enough: int) -> bool:
         """Merge some series of a device that was sealed; say whether there were any."""
-        while True:
-            for device_id, merged in self._merges:
-                work = partial(ChunkRows.merge, device_id=device_id, merged=merged)
-                self._do(lambda group, work=work: work(group.chunk_rows))  # type: ignore[misc]
-                return True
+        while (merged := self._next_merged()) is None:
             if not self._to_merge:
                 return False
-            device_id = next(iter(self._to_merge))
-            del self._to_merge[device_id]
-            self._merges = zip(
-                repeat(device_id), merging.merges(self._database, device_id, enough), strict=False
-            )
+            self._merging = next(iter(self._to_merge))
+            del self._to_merge[self._merging]
+            if self._merging not in self._left_unmerged:
+                self._merges = merging.merges(self._database, self._merging, enough)
+        work = partial(ChunkRows.merge, device_id=self._merging, merged=merged)
+        self._do(lambda group: work(group.chunk_rows), self._merging)
+        return True
+
+    def _next_merged(self) -> Merged | None:
+        try:
+            return next(self._merges, None)
+        except Exception as error:
+            if is_of_file(error):
+                raise
+            self._leave_unmerged(self._merging, error)
+            return None
 
     def _vacuum(self, share: int | None) -> bool:
         """Give some free pages back; with `share`, only if more than one in so many is free."""

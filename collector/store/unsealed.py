@@ -113,6 +113,11 @@ class Unsealed:
             self._ripe_bytes -= self._ripe_of(device_id, self._of.get(device_id))
             self._given_up.add(device_id)
 
+    def given_up(self) -> frozenset[int]:
+        """Return the devices that cannot be sealed."""
+        with self._lock:
+            return frozenset(self._given_up)
+
     def wait(self, timeout_s: float) -> None:
         """Wait until a device has become ripe since the last look, but no longer than so."""
         self._has_ripe.wait(timeout_s)

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
+from collector.errors import RefusedError
 from collector.measuring import Measured
 from collector.store.group import GroupCommit, Request
 from collector.store.holds import Holds
@@ -167,7 +168,8 @@ class Writer:
     def do(self, work: Callable[[Transaction], _T]) -> "Future[tuple[_T, float]]":
         """Do something in a transaction of its own; the event loop must not wait for it.
 
-        The writer's thread does it between two groups. The answer comes with how long it took, in seconds.
+        The writer's thread does it between two groups. The answer comes with how long it took, in seconds; one
+        that is refused (RefusedError) ends nothing.
         """
         future: Future[tuple[_T, float]] = Future()
         self._requests.put(_Job(work, future))
@@ -219,6 +221,9 @@ class Writer:
         began_s = time.perf_counter()
         try:
             answer = self._group.work(job.work)
+        except RefusedError as error:
+            job.future.set_exception(error)
+            return
         except BaseException as error:
             job.future.set_exception(error)
             raise

@@ -114,6 +114,10 @@ def _of_devices(devices: Iterable[DeviceStatus]) -> Iterator[Metric]:
         "device_duplicate_identity", "gauge", "1: two devices use its name.",
         [int(d.duplicate_identity) for d in all_of],
     )  # fmt: skip
+    yield each(
+        "device_sealing_failed", "gauge", "1: what comes of it cannot be sealed, by a fault.",
+        [int(d.sealing_failed) for d in all_of],
+    )  # fmt: skip
 
 
 def _of_web(web: WebFacts) -> Iterator[Metric]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from collector.commands import status
 from collector.report import DeviceStatus, Status
@@ -274,3 +275,15 @@ def test_status_of_a_name_that_is_used_twice() -> None:
     lines = list(status._lines(Status(True, "x", 1, [twice], uptime_s=1.0), UTC))
     assert ["cellar", "duplicate!"] in [line.split()[:2] for line in lines]
     assert any("two devices take turns under this name" in line for line in lines)
+
+
+def test_status_of_a_device_that_cannot_be_sealed() -> None:
+    """Below the devices it is named, with where to look; of others nothing is said."""
+    cellar, attic = (DeviceStatus(name, None, True, 1, None) for name in ("cellar", "attic"))
+
+    def said(*devices: DeviceStatus) -> str:
+        return "\n".join(status._lines(Status(True, "x", 1, [*devices], uptime_s=1.0), UTC))
+
+    failed = replace(cellar, sealing_failed=True)
+    assert "what comes of cellar is stored and can be asked, but" in said(failed, attic)
+    assert "sealing_failed" not in said(cellar, attic)

@@ -89,6 +89,15 @@ def test_running_collector_knows_whose_name_is_used_twice(file: Path) -> None:
     assert [each.device for each in statuses if each.duplicate_identity] == ["cellar"]
 
 
+def test_running_collector_knows_what_cannot_be_sealed(file: Path) -> None:
+    """By its row, as the writer does."""
+    commit(file, "greenhouse", batch(1))
+    commit(file, "cellar", batch(1))
+    with open_reader(file) as reader:
+        statuses = device_statuses(reader, [], unsealable={2})
+    assert [each.device for each in statuses if each.sealing_failed] == ["cellar"]
+
+
 def test_last_24_hours_are_those_before_now(file: Path) -> None:
     """Where nobody says when that is, by this machine's clock."""
     add_gap(file, "cellar", readings=1, from_ns=0, to_ns=1)

@@ -1,5 +1,7 @@
 """collector.store.housekeeper: a thread beside the writer that ends with it, and keeps nobody waiting."""
 
+import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -7,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from collector.store import Housekeeper, seal_store
+from collector.errors import RefusedError
+from collector.store import Housekeeper, Keep, Selection, seal_store
 from collector.store.database import FILE_NAME
-from kit.stores import WriterRig, batch, commit, open_reader, rows, writer_rig
-from kit.waiting import WITHIN_S
+from collector.store.sealer import Sealer
+from kit.stores import WriterRig, at_ns, batch, change, commit, open_reader, rows, writer_rig
+from kit.waiting import WITHIN_S, wait_until
 
 WAITING = "SELECT count(*) FROM batch"
 
@@ -68,9 +72,63 @@ def test_end_of_the_writer_ends_it(file: Path) -> None:
     assert rig.failures == [], "the writer says why, not who came behind"
 
 
+def test_refused_deletion_is_told_and_ends_nothing(file: Path) -> None:
+    """Who asked for it hears why; what comes is stored, and what waits is sealed."""
+    with writer_rig(file) as rig, kept(rig) as housekeeper:
+        rig.store("greenhouse", *(batch(seq) for seq in range(1, 10)))
+        housekeeper.finish().result(WITHIN_S)
+        change(
+            file,
+            "CREATE TRIGGER poison BEFORE DELETE ON chunk BEGIN SELECT RAISE(ABORT, 'poison'); END",
+        )
+        half = Selection("greenhouse/*", None, at_ns(5))
+        with pytest.raises(RefusedError, match="poison"):
+            housekeeper.delete(half).result(WITHIN_S)
+        rig.store("cellar", batch(1))
+        housekeeper.finish().result(WITHIN_S)
+        change(file, "DROP TRIGGER poison")
+        assert housekeeper.delete(half).result(WITHIN_S).readings == 4
+        assert rig.failures == []
+
+
+def test_error_of_the_file_ends_it_and_the_writer(file: Path) -> None:
+    """Whoever waits is told, and so is the program, which must end."""
+    with writer_rig(file) as rig, kept(rig) as housekeeper:
+        rig.store("greenhouse", *(batch(seq) for seq in range(1, 10)))
+        change(file, "DROP TABLE chunk")
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            housekeeper.finish().result(WITHIN_S)
+        rig.run_until(lambda: rig.failures)
+
+
 def test_store_that_nobody_uses_is_sealed(file: Path) -> None:
     """By the command line, without a thread."""
     commit(file, "greenhouse", batch(1), batch(2))
     seal_store(file)
     assert rows(file, WAITING) == [(0,)]
     assert rows(file, "SELECT readings FROM chunk") == [(2,)]
+
+
+@pytest.mark.parametrize("what", ["close", "retain"])
+def test_what_is_said_while_it_looks_is_not_slept_over(
+    file: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """An end, or other rules: a look takes note of what woke it, and must not take that for all."""
+    looks: list[int] = []
+    rules = [Keep("cellar/*", 0)]
+    step = Sealer.step
+
+    def interrupted(sealer: Sealer, now_ns: int) -> bool:
+        """Look, right behind what is said."""
+        looks.append(now_ns)
+        if len(looks) == 1 and what == "close":
+            ending.start()
+            ending.join()
+        elif len(looks) == 1:
+            housekeeper.retain(rules)
+        return step(sealer, now_ns)
+
+    monkeypatch.setattr(Sealer, "step", interrupted)
+    with writer_rig(file) as rig, kept(rig) as housekeeper:
+        ending = threading.Thread(target=housekeeper.close, args=(0,))
+        wait_until(lambda: len(looks) > 1 or not housekeeper._thread.is_alive(), WITHIN_S)

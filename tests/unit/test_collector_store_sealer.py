@@ -1,11 +1,12 @@
 """collector.store.sealer: one step after the other, whatever else happens to the rows it is about."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from collector import query
 from collector.store import sealer as module
 from collector.store import sealing
 from collector.store.database import FILE_NAME
@@ -34,8 +35,8 @@ def store(rig: SealingRig, device: str, first_seq: int, last_seq: int) -> None:
 def values(rig: SealingRig, device: str = "*") -> list[float]:
     """All that is stored, in order of time."""
     with open_reader(rig.path) as reader:
-        found = query.readings(reader, f"{device}/*", -END_OF_TIME_NS, END_OF_TIME_NS)
-    return [value for part in found.series for value in part.values.tolist()]
+        found = reader.range(f"{device}/*", -END_OF_TIME_NS, END_OF_TIME_NS)
+    return [value for part in found.parts for value in part.values.tolist()]
 
 
 def test_nothing_is_done_until_a_device_is_ripe(rig: SealingRig) -> None:
@@ -102,6 +103,98 @@ def test_device_that_cannot_be_sealed_stops_no_other(
     with sealing_rig(rig.path) as again:
         again.step()
     assert rows(rig.path, WAITING) == [(0,)]
+
+
+def refuse(rig: SealingRig, table: str) -> None:
+    """Let the file take no row of a table, as a fault of ours or damage of an index would."""
+    rig.do(
+        lambda group: group._database.execute(
+            f"CREATE TRIGGER poison BEFORE INSERT ON {table}"
+            " BEGIN SELECT RAISE(ABORT, 'poison'); END"
+        )
+    )
+
+
+def heal(rig: SealingRig) -> None:
+    """Let it take them again."""
+    rig.do(lambda group: group._database.execute("DROP TRIGGER poison"))
+
+
+def test_device_whose_chunks_are_refused_is_given_up(rig: SealingRig) -> None:
+    """By a constraint: as if they could not be computed. It is logged and told, and nobody else is stopped."""
+    store(rig, "greenhouse", 1, 9)
+    refuse(rig, "chunk")
+    with capture_logs() as logs:
+        while rig.step():
+            pass
+    heal(rig)
+    assert [(log["event"], log["device"], log["detail"]) for log in logs] == [
+        ("sealing_failed", "greenhouse", "the store cannot take it: poison")
+    ]
+    assert rig.group.unsealed.given_up() == {1}
+    store(rig, "cellar", 1, 5)
+    while rig.step():
+        pass
+    assert rows(rig.path, "SELECT device, count(*) FROM batch GROUP BY device") == [(1, 9)]
+    assert values(rig) == [1.0, 2.0, 3.0, 4.0, 5.0] + [float(seq) for seq in range(1, 10)]
+    assert rows(rig.path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def short_chunks(rig: SealingRig) -> None:
+    """Make more than enough short chunks of a device, and more of it that can be sealed."""
+    for seq in range(1, 11):
+        store(rig, "greenhouse", seq, seq)
+        rig.sealer.drain(1)
+    store(rig, "greenhouse", 11, 15)
+
+
+def assert_sealed_and_left_short(rig: SealingRig) -> None:
+    """Nothing waits, nothing is merged, all is there, and it is told once."""
+    with capture_logs() as logs:
+        for _ in rig.sealer.finish():
+            pass
+        for _ in rig.sealer.finish():
+            pass
+    assert [(log["event"], log["device"]) for log in logs] == [("merging_failed", "greenhouse")]
+    assert rig.group.unsealed.given_up() == frozenset()
+    assert rows(rig.path, WAITING) == [(0,)]
+    assert rows(rig.path, CHUNKS) == [(11,)]
+    assert values(rig) == [float(seq) for seq in range(1, 16)]
+
+
+def test_merge_that_is_refused_is_given_up(rig: SealingRig) -> None:
+    """What is short stays so; the device is sealed all the same."""
+    short_chunks(rig)
+    rig.do(
+        lambda group: group._database.execute(
+            "CREATE TRIGGER poison BEFORE INSERT ON chunk WHEN NEW.readings > 5"
+            " BEGIN SELECT RAISE(ABORT, 'poison'); END"
+        )
+    )
+    assert_sealed_and_left_short(rig)
+
+
+def test_merge_that_cannot_be_computed_is_given_up(
+    rig: SealingRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the same way."""
+    short_chunks(rig)
+
+    def broken(*_: object) -> object:
+        raise ArithmeticError("cannot be")
+
+    monkeypatch.setattr("collector.store.merging._merged", broken)
+    assert_sealed_and_left_short(rig)
+
+
+def test_fault_of_the_file_ends_all(rig: SealingRig) -> None:
+    """It is no fault of the device: nobody can store any more."""
+    store(rig, "greenhouse", 1, 9)
+    change(rig.path, "DROP TABLE chunk")
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        list(rig.sealer.finish())
+    assert rig.group.unsealed.given_up() == frozenset()
+    assert rows(rig.path, WAITING) == [(9,)]
 
 
 def test_undecodable_batch_is_kept_and_told(rig: SealingRig) -> None:

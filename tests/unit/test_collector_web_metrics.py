@@ -11,7 +11,9 @@ STATUS = Status(
     store="/x",
     store_bytes=4096,
     devices=[
-        DeviceStatus("pi", "l", True, 7, 5 * 10**9, Loss(gaps=1, lost_readings=3)),
+        DeviceStatus(
+            "pi", "l", True, 7, 5 * 10**9, Loss(gaps=1, lost_readings=3), sealing_failed=True
+        ),
         DeviceStatus('a"b\\c\nd', None, None, 0, None),
     ],
     space=Space(None, 1024, False),
@@ -52,4 +54,5 @@ def test_what_is_known_is_told() -> None:
     assert '\ntelegauge_dropped_datagrams_total{reason="replay"} 2\n' in told
     assert '\ntelegauge_http_refused_requests_total{status="401"} 2\n' in told
     assert "\ntelegauge_live_dropped_events_total 7\n" in told
+    assert '\ntelegauge_device_sealing_failed{device="pi"} 1\n' in told
     assert "store_free_bytes" not in told

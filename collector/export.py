@@ -225,10 +225,10 @@ def _write(
     saved_bytes = journal.size_bytes
     while journal.place < len(journal.keys):
         for window in _windows(reader, journal):
-            for each in window.answer.series:
+            for each in window.found.parts:
                 journal.size_bytes += part.write(form.encode(each, journal.place))
                 journal.readings += len(each.times_ns)
-            journal.undecodable = max(journal.undecodable, window.answer.undecodable_batches)
+            journal.undecodable = max(journal.undecodable, window.found.undecodable)
             journal.at_ns = window.end_ns
             told(journal.share())
             if journal.size_bytes - saved_bytes >= limits.save_bytes:

@@ -11,40 +11,25 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.clock import Known
-from collector.store import DatedReading, Key, Part, Reader, as_readings, readings_of
+from collector.store import DatedReading, Key, Part, Range, Reader, as_readings, readings_of
 from wire.readings import grade
 
 __all__ = [
-    "GRADES",
-    "Answer",
     "DatedReading",
     "as_readings",
     "is_dated",
-    "latest",
     "of_grades",
     "portion_of",
     "portions",
-    "readings",
     "readings_of",
     "streamed",
     "windows",
 ]
 
-GRADES = ("good", "suspect", "bad")
 # What is held at a time, 33 bytes each; what is not sealed yet comes on top.
 WINDOW_READINGS = 100_000
 
 _Mask = npt.NDArray[np.bool_]
-
-
-class Answer(NamedTuple):
-    """The readings of each series in order of time, and how many batches could not be read.
-
-    Those of unknown time are in their own order, where they may have been at the latest.
-    """
-
-    series: list[Part]
-    undecodable_batches: int
 
 
 class Portion(NamedTuple):
@@ -58,18 +43,10 @@ class Window(NamedTuple):
     """What a span of time that ends before `end_ns` holds."""
 
     end_ns: int
-    answer: Answer
+    found: Range
 
 
-def readings(reader: Reader, pattern: str, start_ns: int, end_ns: int) -> Answer:
-    """Return the readings of all series that match, from `start_ns` up to before `end_ns`.
-
-    Also those whose time is unknown and may lie in that range.
-    """
-    return Answer(*reader.range(pattern, start_ns, end_ns))
-
-
-def streamed(reader: Reader, pattern: str, start_ns: int, end_ns: int) -> Iterator[Answer]:
+def streamed(reader: Reader, pattern: str, start_ns: int, end_ns: int) -> Iterator[Range]:
     """Give the same series by series, in pieces that are no burden on the memory.
 
     A batch that cannot be read counts in each piece that it may have been a part of.
@@ -80,7 +57,7 @@ def streamed(reader: Reader, pattern: str, start_ns: int, end_ns: int) -> Iterat
 
     for portion in portions(reader, pattern, start_ns, end_ns, is_small):
         for window in windows(reader, portion, start_ns, end_ns):
-            yield window.answer
+            yield window.found
 
 
 def portions(
@@ -113,12 +90,12 @@ def windows(
     start_ns = at_ns if start_ns is None else start_ns
     while at_ns < end_ns:
         cut_ns = reader.window_end(portion.pattern, at_ns, end_ns, WINDOW_READINGS)
-        found = reader.range(portion.pattern, at_ns, cut_ns)
+        found = reader.range(portion.pattern, at_ns, cut_ns, (start_ns, end_ns))
         parts = [part for part in found.parts if portion.is_wanted(*part[:2])]
         if cut_ns < end_ns or at_ns > start_ns:
             parts = [_within(part, at_ns, cut_ns if cut_ns < end_ns else None) for part in parts]
         parts = [each for each in parts if len(each.times_ns)]
-        yield Window(cut_ns, Answer(parts, found.undecodable))
+        yield Window(cut_ns, Range(parts, found.undecodable))
         at_ns = cut_ns
 
 
@@ -140,11 +117,6 @@ def of_grades(part: Part, grades: frozenset[str]) -> Part:
     """Return the readings of some qualities."""
     is_wanted = np.array([grade(quality) in grades for quality in range(256)])
     return _chosen(part, is_wanted[part.qualities])
-
-
-def latest(reader: Reader, pattern: str) -> dict[str, DatedReading]:
-    """Return the last reading of each series that matches and was described."""
-    return reader.latest(pattern)
 
 
 def _of_device(pattern: str, device: str) -> str:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from config.nodes import Mapping, Node
+from config.nodes import Mapping, Node, Sequence
 from config.parser import UnreadableError, parse
 from config.problems import ConfigError, KeyPath, Position, Problem
 from config.walker import WRONG, Walker
@@ -128,10 +128,14 @@ def _is_below(key: KeyPath, section: KeyPath) -> bool:
 
 
 def _find(root: Node, key: KeyPath) -> Position:
-    """Return where a key stands, or else the section it should stand in."""
+    """Return where a key stands, or else the section or item it should stand in."""
     node, position = root, root.position
     for name in key:
-        if not isinstance(node, Mapping) or name not in node.entries:
+        if isinstance(node, Mapping) and name in node.entries:
+            position, node = node.entries[name].key.position, node.entries[name].value
+        elif isinstance(node, Sequence) and name.isdecimal() and 0 < int(name) <= len(node.items):
+            node = node.items[int(name) - 1]
+            position = node.position
+        else:
             break
-        position, node = node.entries[name].key.position, node.entries[name].value
     return position

@@ -181,10 +181,10 @@ def counted(file: Path) -> tuple[int, int]:
     """Return how many readings of how many series are in the file, by reading all of it."""
     reader = Reader(file)
     try:
-        answer = query.readings(reader, "*", 0, END_OF_TIME_NS)
+        answer = reader.range("*", 0, END_OF_TIME_NS)
     finally:
         reader.close()
-    return sum(len(part.times_ns) for part in answer.series), len(answer.series)
+    return sum(len(part.times_ns) for part in answer.parts), len(answer.parts)
 
 
 def main() -> int:

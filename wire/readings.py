@@ -43,11 +43,15 @@ class Quality(IntEnum):
     STALE = 135
 
 
+GRADES = ("good", "suspect", "bad")
+
+
 def grade(quality: int) -> str:
-    """Return `good`, `suspect` or `bad`."""
+    """Return one of these."""
+    good, suspect, bad = GRADES
     if quality == Quality.GOOD:
-        return "good"
-    return "suspect" if quality < Quality.BAD else "bad"
+        return good
+    return suspect if quality < Quality.BAD else bad
 
 
 def reason(quality: int) -> str:

@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make the copy; print its size and how to restore it."""
-    from collector.backup import back_up
+    from collector.store import back_up
     from collector.times import told, zone_of
 
     settings = settings_of(options)

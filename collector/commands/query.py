@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from collector.commands import add_pattern, add_range, open_reader, range_of, settings_of
 from service.cli import UsageError
+from wire.readings import GRADES
 
 if TYPE_CHECKING:
     from collector.printing import Style
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 HELP = "print or draw the readings of a range of time, or what they come to"
 _DEFAULT_RANGE = "1h"
 _AGGREGATES = ("mean", "min", "max", "first", "last", "count")
-_GRADES = ("good", "suspect", "bad")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--quality",
         type=_grades,
         metavar="WORDS",
-        help="only readings of these qualities: good, suspect, bad, or several with commas. "
+        help=f"only readings of these qualities: {', '.join(GRADES)}, or several with commas. "
         "Summed up, left out: good and suspect ones count, which is quicker than to choose",
     )
     parser.add_argument(
@@ -140,10 +140,10 @@ class _Question:
     def _readings(self) -> "Iterator[DatedReading]":
         from collector import query
 
-        for answer in query.streamed(self._reader, self._options.pattern, *self._range):
-            self._undecodable = max(self._undecodable, answer.undecodable_batches)
-            for part in answer.series:
-                wanted = query.of_grades(part, self._options.quality or frozenset(_GRADES))
+        for found in query.streamed(self._reader, self._options.pattern, *self._range):
+            self._undecodable = max(self._undecodable, found.undecodable)
+            for part in found.parts:
+                wanted = query.of_grades(part, self._options.quality or frozenset(GRADES))
                 self._has_any |= len(wanted.times_ns) > 0
                 yield from query.as_readings(wanted)
 
@@ -201,8 +201,8 @@ class _Question:
 def _grades(text: str) -> frozenset[str]:
     words = text.split(",")
     for word in words:
-        if word not in _GRADES:
+        if word not in GRADES:
             raise argparse.ArgumentTypeError(
-                f"`{word}` is no quality. Accepted: {', '.join(_GRADES)}, or several with commas"
+                f"`{word}` is no quality. Accepted: {', '.join(GRADES)}, or several with commas"
             )
     return frozenset(words)

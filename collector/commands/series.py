@@ -1,6 +1,7 @@
 """telegauge-collector series: what is measured, and the last reading of each."""
 
 import argparse
+import sys
 from datetime import tzinfo
 from math import isnan
 from typing import TYPE_CHECKING
@@ -23,14 +24,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a line a series; 1 where none matches."""
-    from collector.query import latest
+    """Print a line a series; 1 where none matches, or what is newest is damaged."""
     from collector.times import zone_of
 
     settings = settings_of(options)
     with open_reader(settings) as reader:
         series = reader.series(options.pattern)
-        last = latest(reader, options.pattern)
+        last, damaged = reader.latest(options.pattern)
     if options.json:
         print(to_json([_facts(each, last.get(each.name)) for each in series]))
     else:
@@ -38,7 +38,13 @@ def run(options: argparse.Namespace) -> int:
         heads = ("SERIES", ">LAST", "UNIT", "QUALITY", "AT", ">INTERVAL", "DRIVER", "LABEL")
         rows = [_row(each, last.get(each.name), zone) for each in series]
         print("\n".join(table.lines(heads, rows)))
-    return 0 if series else 1
+    if damaged:
+        which = ", ".join(sorted(damaged))
+        print(
+            f"damaged: what is newest of {which} cannot be read. telegauge-collector verify says more",
+            file=sys.stderr,
+        )
+    return 0 if series and not damaged else 1
 
 
 def _facts(series: "SeriesRow", last: "DatedReading | None") -> dict[str, object]:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from itertools import pairwise
 
 from collector.commands import add_pattern, open_reader, settings_of
 
@@ -35,11 +36,14 @@ def run(options: argparse.Namespace) -> int:
                 {each.name: each.decimals for each in series},
                 max((len(each.name) for each in series), default=0),
             )
+            newest = reader.last_row_id()
             rows = reader.after(row_id)
-            if rows and rows[0].id > row_id + 1:
+            # Rows have numbers without holes until they are sealed; where there are none, all up to `newest` are.
+            ids = [row_id, *(row.id for row in rows)] if rows else [row_id, newest + 1]
+            if any(after > before + 1 for before, after in pairwise(ids)):
                 print(_MISSED, file=sys.stderr)
+            row_id = ids[-1] if rows else max(row_id, newest)
             for row in rows:
-                row_id = row.id
                 for line in write(query.readings_of(row, options.pattern), style):
                     print(line, flush=True)
             if not rows:

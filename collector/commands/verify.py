@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collector.store import Damage
 
 HELP = "read the whole store, or a copy of it, and say what is damaged"
+# Times are told by the millisecond; as --end of `delete`, what is told has to take in all of the damage.
+_TOLD_NS = 10**6
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +64,7 @@ def _range(damage: "Damage", zone: tzinfo) -> str:
 
     if damage.from_ns is None or damage.to_ns is None:
         return ""
-    return f", {when(damage.from_ns, zone)} to {when(damage.to_ns, zone)}"
+    return f", {when(damage.from_ns, zone)} to {when(damage.to_ns + _TOLD_NS, zone)}"
 
 
 @contextmanager

@@ -6,18 +6,29 @@ Everything else in this package is behind them.
 
 from collector.errors import StoreError
 from collector.store.amount import Amount, amount_of
+from collector.store.backup import BackupError, Copy, back_up
 from collector.store.database import FILE_NAME, open_for_writing, set_aside, unreadable
 from collector.store.deletion import Deleted, Selection
+from collector.store.glance import devices_of, names_in
 from collector.store.history import Key, Range
 from collector.store.holds import HoldsStatus
 from collector.store.housekeeper import Housekeeper, delete_from, seal_store
-from collector.store.parts import DatedReading, Part, as_readings, parts_of, readings_of
-from collector.store.reader import Reader, devices_of, names_in, size_on_disk
+from collector.store.newest import Newest
+from collector.store.parts import (
+    DatedReading,
+    Part,
+    as_readings,
+    last_place,
+    parts_of,
+    reading_of,
+    readings_of,
+)
+from collector.store.reader import Reader
 from collector.store.requests import Holding, Rejected, Revoked, Stored
 from collector.store.retention import Keep
 from collector.store.rollups import HOUR_NS, MINUTE_NS, Buckets, chosen, means, merged, summarised
 from collector.store.rows import BatchRow, DeviceRow, GapRow, SeriesRow
-from collector.store.sizes import Sizes, sizes_of
+from collector.store.sizes import Sizes, size_on_disk, sizes_of
 from collector.store.verification import Damage, Verified, verify
 from collector.store.writer import REQUEST_BYTES, Writer
 
@@ -27,8 +38,10 @@ __all__ = [
     "MINUTE_NS",
     "REQUEST_BYTES",
     "Amount",
+    "BackupError",
     "BatchRow",
     "Buckets",
+    "Copy",
     "Damage",
     "DatedReading",
     "Deleted",
@@ -39,6 +52,7 @@ __all__ = [
     "Housekeeper",
     "Keep",
     "Key",
+    "Newest",
     "Part",
     "Range",
     "Reader",
@@ -53,14 +67,17 @@ __all__ = [
     "Writer",
     "amount_of",
     "as_readings",
+    "back_up",
     "chosen",
     "delete_from",
     "devices_of",
+    "last_place",
     "means",
     "merged",
     "names_in",
     "open_for_writing",
     "parts_of",
+    "reading_of",
     "readings_of",
     "seal_store",
     "set_aside",

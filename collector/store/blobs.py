@@ -73,18 +73,24 @@ class Cursor:
 
     def byte(self) -> int:
         """Read one byte."""
-        if self._at >= len(self._data):
-            raise ChunkError("the bytes end too early")
+        try:
+            number = self._data[self._at]
+        except IndexError:
+            raise ChunkError("the bytes end too early") from None
         self._at += 1
-        return self._data[self._at - 1]
+        return number
 
     def varint(self) -> int:
         """Read an unsigned number."""
-        number = self.byte()
+        start = self._at + 1
+        try:
+            number = self._data[self._at]
+        except IndexError:
+            raise ChunkError("the bytes end too early") from None
         if number <= _ONE_BYTE:
+            self._at = start
             return number
-        start = self._at
-        self._at += number - _ONE_BYTE
+        self._at = start + number - _ONE_BYTE
         if self._at > len(self._data):
             raise ChunkError("the bytes end too early")
         return int.from_bytes(self._data[start : self._at], "little")

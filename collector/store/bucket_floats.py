@@ -158,11 +158,11 @@ def _restore(columns: Integers, counts: Integers, flags: int, origin: int) -> No
     """Make numbers of residuals, in their place."""
     firsts, lasts, minima, maxima, totals = columns
     if flags & LEVEL:
-        columns[:2] += np.int64(origin)
+        columns[:2] += origin
     else:
         firsts[1:] += lasts[:-1]
-        np.cumsum(firsts, out=firsts)
-        firsts += np.int64(origin)
+        firsts[0] = origin
+        np.add.accumulate(firsts, out=firsts)
         lasts += firsts
     np.subtract(np.minimum(firsts, lasts), minima, out=minima)
     maxima += np.maximum(firsts, lasts)

@@ -24,7 +24,7 @@ from collector.store.parts import parts_of, within
 from collector.store.reader import Reader
 from collector.store.removal import Cut, Owner, owner_of
 from collector.store.rollups import HOUR_NS, MINUTE_NS
-from collector.store.rows import BATCH, batch_row
+from collector.store.rows import BATCH, CHUNK, batch_row
 from collector.store.sealer import Commit
 from collector.store.sealing import Chunk, Rollup, chunks_of
 from collector.store.unsealed import DAY_NS
@@ -35,8 +35,7 @@ _log = structlog.get_logger()
 _ROWS_A_WINDOW = 48
 _EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
 _CHUNKS = (
-    "SELECT chunk.id, from_ns, to_ns, readings, chunk.data, chunk_times.data FROM chunk"
-    " LEFT JOIN chunk_times ON chunk_times.id = chunk.times"
+    f"SELECT chunk.id, from_ns, to_ns, {CHUNK}"
     " WHERE series = ? AND to_ns >= ? AND from_ns <= ? ORDER BY chunk.id"
 )
 _ROLLUPS = (

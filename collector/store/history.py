@@ -4,10 +4,11 @@ Each question sees one instant of the store, so that what is sealed meanwhile is
 there twice.
 """
 
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import NamedTuple
 
 import numpy as np
@@ -15,22 +16,12 @@ import numpy as np
 from collector.clock import LARGEST_NS, OWN, Dating, Known
 from collector.store import chunks, rollups
 from collector.store.numbers import bounded
-from collector.store.parts import (
-    DatedReading,
-    Part,
-    Times,
-    as_readings,
-    chosen,
-    datings_of,
-    in_order,
-    parts_of,
-)
+from collector.store.parts import Part, Times, datings_of, in_order
 from collector.store.rollups import HOUR_NS, MINUTE_NS, Buckets
-from collector.store.rows import BatchRow
 from wire.readings import series_name
 
-# What `latest` looks at, newest first, before it gives a series up as silent.
-_LATEST_ROWS = 20_000
+# Of so many readings the times are remembered that several chunks have in common.
+_MOST_TIMES = 2**18
 _GLOB = frozenset("*?[")
 _ALL = (
     "SELECT stored_series.id, device.name, sensor, channel, unit FROM stored_series"
@@ -40,10 +31,6 @@ _EXACTLY = f"{_ALL} WHERE device.name = ? AND sensor = ? AND channel = ?"
 _ROLLUPS = (
     "SELECT minutes, hours FROM rollup WHERE series = ? AND to_ns > ? AND from_ns < ? ORDER BY id"
 )
-
-
-# A reading, and what the last ones are told by: of unknown times their bound, their boot and its clock.
-Last = tuple[tuple[int, int, int], DatedReading]
 
 
 class Key(NamedTuple):
@@ -83,11 +70,44 @@ def stored_series(database: sqlite3.Connection, pattern: str) -> list[StoredSeri
     sensor, _, channel = rest.partition(".")
     is_exact = not _GLOB & set(pattern)
     rows = database.execute(*((_EXACTLY, (device, sensor, channel)) if is_exact else (_ALL,)))
-    found = [
-        StoredSeries(row_id, Key(series_name(name, sensor, channel), unit))
-        for row_id, name, sensor, channel, unit in rows
+    matches = re.compile(translate(pattern)).match
+    return [
+        StoredSeries(row_id, Key(name, unit))
+        for row_id, device, sensor, channel, unit in rows
+        if matches(name := series_name(device, sensor, channel))
     ]
-    return [each for each in found if fnmatchcase(each.key.series, pattern)]
+
+
+class ChunkReader:
+    """Decodes chunks of one snapshot; times that several have in common are read and decoded once."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._times: dict[tuple[int, int], Times] = {}
+        self._remembered = 0
+
+    def columns(self, readings: int, times: int | None, data: bytes) -> chunks.Columns:
+        """Return what a chunk holds; `times`: the row of those that it has in common.
+
+        Raises:
+            ChunkError: it is damaged.
+        """
+        return chunks.decode(data, readings, None if times is None else self._of(times, readings))
+
+    def _of(self, row_id: int, readings: int) -> Times:
+        known = self._times.get((row_id, readings))
+        if known is not None:
+            return known
+        which = "SELECT data FROM chunk_times WHERE id = ?"
+        row = self._database.execute(which, (row_id,)).fetchone()
+        if row is None:
+            raise chunks.ChunkError("its times are not there")
+        if self._remembered > _MOST_TIMES:
+            self._times.clear()
+            self._remembered = 0
+        its = self._times[row_id, readings] = chunks.decode_times(row[0], readings)
+        self._remembered += readings
+        return its
 
 
 @contextmanager
@@ -102,35 +122,38 @@ def snapshot(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def sealed_parts(
-    database: sqlite3.Connection, series: StoredSeries, start_ns: int, end_ns: int
+    database: sqlite3.Connection,
+    reader: ChunkReader,
+    series: StoredSeries,
+    start_ns: int,
+    end_ns: int,
 ) -> Iterator[Part | None]:
     """Give the readings of each chunk of a series that touches a range; None where it is damaged."""
     rows = database.execute(
-        "SELECT chunk.readings, chunk.data, chunk_times.data FROM chunk"
-        " LEFT JOIN chunk_times ON chunk_times.id = chunk.times"
-        " WHERE series = ? AND to_ns >= ? AND from_ns < ? ORDER BY chunk.id",
+        "SELECT readings, times, data FROM chunk"
+        " WHERE series = ? AND to_ns >= ? AND from_ns < ? ORDER BY id",
         (series.id, start_ns, end_ns),
     )
-    for readings, data, shared in rows:
-        yield part_of(series.key, readings, data, shared)
-
-
-def part_of(key: Key, readings: int, data: bytes, shared: bytes | None) -> Part | None:
-    """Return what a chunk holds; None where it is damaged. `shared`: the times that it has in common."""
-    try:
-        columns = chunks.decode_row(data, readings, shared)
-    except chunks.ChunkError:
-        return None
-    runs = ((run.readings, _dating(run)) for run in columns.runs)
-    return Part(*key, columns.times_ns, columns.values, columns.qualities, datings_of(runs))
+    for row in rows:
+        try:
+            columns = reader.columns(*row)
+        except chunks.ChunkError:
+            yield None
+            continue
+        datings = datings_of((run.readings, dating_of(run)) for run in columns.runs)
+        yield Part(*series.key, columns.times_ns, columns.values, columns.qualities, datings)
 
 
 def window_end(
-    database: sqlite3.Connection, pattern: str, start_ns: int, end_ns: int, max_readings: int
+    database: sqlite3.Connection,
+    several: Iterable[StoredSeries],
+    start_ns: int,
+    end_ns: int,
+    max_readings: int,
 ) -> int:
     """Return where to cut a range, so that up to there it has about so many sealed readings."""
     rows: list[tuple[int, int]] = []
-    for series in stored_series(database, pattern):
+    for series in several:
         rows += database.execute(
             "SELECT from_ns, readings FROM chunk WHERE series = ? AND to_ns >= ? AND from_ns < ?",
             (series.id, start_ns, end_ns),
@@ -216,33 +239,6 @@ def hours_of(minutes: Buckets) -> Buckets:
     return rollups.merged([minutes], coarser=lambda starts_ns: starts_of(starts_ns, HOUR_NS))
 
 
-def latest_sealed(database: sqlite3.Connection, series: StoredSeries) -> Last | None:
-    """Return the last reading of a series that is sealed."""
-    row = database.execute(
-        "SELECT chunk.readings, chunk.data, chunk_times.data FROM chunk"
-        " LEFT JOIN chunk_times ON chunk_times.id = chunk.times"
-        " WHERE series = ? ORDER BY to_ns DESC, chunk.id DESC LIMIT 1",
-        (series.id,),
-    ).fetchone()
-    part = None if row is None else part_of(series.key, *row)
-    if part is None:
-        return None
-    one = chosen(part, np.array([-1]))
-    return (int(one.times_ns[0]), 0, 0), next(as_readings(one))
-
-
-def latest_of(rows: Iterator[BatchRow], wanted: set[str], pattern: str) -> dict[str, Last]:
-    """Return the last reading of each series in rows, which come newest first."""
-    found: dict[str, Last] = {}
-    for _, row in zip(range(_LATEST_ROWS), rows, strict=False):
-        if all(name in found and _is_behind(found[name][0], row) for name in wanted):
-            break
-        for place, reading in _last_of(row, pattern):
-            if reading.series not in found or found[reading.series][0] < place:
-                found[reading.series] = place, reading
-    return found
-
-
 def touching(buckets: Buckets, start_ns: int, end_ns: int, width_ns: int) -> Buckets:
     """Return the buckets that touch a range."""
     starts_ns = buckets.starts_ns
@@ -250,22 +246,8 @@ def touching(buckets: Buckets, start_ns: int, end_ns: int, width_ns: int) -> Buc
     return Buckets._make(each[touches] for each in buckets)
 
 
-def _dating(run: chunks.Run) -> Dating:
+def dating_of(run: chunks.Run) -> Dating:
+    """Return how the readings of a run are dated."""
     if run.known is Known.SYNCED and run.error_ns == 0:
         return OWN
     return Dating(run.known, None, run.error_ns)
-
-
-def _last_of(row: BatchRow, pattern: str) -> Iterator[Last]:
-    """Give the last reading of each part, and what readings are in order by."""
-    for part in parts_of(row, pattern):
-        if part is not None:
-            last = int(np.argmax(part.times_ns))
-            time_ns = int(part.times_ns[last])
-            place = (row.to_ns, part.boot, time_ns) if part.boot else (time_ns, 0, 0)
-            yield place, list(as_readings(part))[last]
-
-
-def _is_behind(place: tuple[int, int, int], row: BatchRow) -> bool:
-    """Say whether a reading is later than all of a row; of unknown times rows may have the same."""
-    return place[0] > row.to_ns or (place[0] == row.to_ns and row.dating.known is not Known.UNKNOWN)

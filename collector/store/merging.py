@@ -14,6 +14,7 @@ from collector.store.chunk_rows import Merged
 from collector.store.chunks import ChunkError, Columns
 from collector.store.gathering import Named, joined
 from collector.store.rollups import Buckets
+from collector.store.rows import CHUNK
 from collector.store.sealing import Rollup, chunks_of, rollup_row
 from collector.store.unsealed import MAX_READINGS
 
@@ -104,9 +105,7 @@ def _merged(database: sqlite3.Connection, some: Sequence[_Short]) -> Merged:
 def _short_chunks(database: sqlite3.Connection, series_id: int) -> Iterator[tuple[int, Columns]]:
     """Give the short chunks of a series; a damaged one is left where it is."""
     rows = database.execute(
-        "SELECT chunk.id, chunk.readings, chunk.data, chunk_times.data FROM chunk"
-        " LEFT JOIN chunk_times ON chunk_times.id = chunk.times"
-        " WHERE chunk.readings < 1800 AND series = ? ORDER BY chunk.id",
+        f"SELECT chunk.id, {CHUNK} WHERE readings < 1800 AND series = ? ORDER BY chunk.id",
         (series_id,),
     )
     for row_id, readings, data, shared in rows:

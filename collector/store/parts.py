@@ -105,6 +105,19 @@ def as_readings(part: Part) -> Iterator[DatedReading]:
         yield DatedReading(part.series, when_ns, value, quality, part.unit, dating)
 
 
+def last_place(part: Part) -> int:
+    """Return where the last reading of a part stands; of several of that time the last one."""
+    return len(part.times_ns) - 1 - int(np.argmax(part.times_ns[::-1]))
+
+
+def reading_of(part: Part, place: int) -> DatedReading:
+    """Return one reading of a part."""
+    dating: Dating = part.datings[place]
+    time_ns = None if dating.known is Known.UNKNOWN else int(part.times_ns[place])
+    value, quality = float(part.values[place]), int(part.qualities[place])
+    return DatedReading(part.series, time_ns, value, quality, part.unit, dating)
+
+
 def readings_of(row: BatchRow, pattern: str) -> list[DatedReading]:
     """Return the readings of one row that match, in order of time."""
     found = [part for part in parts_of(row, pattern) if part is not None]

@@ -4,19 +4,18 @@ It works while a collector writes and while none runs. It gives rows; what they 
 collector.query to say.
 """
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase, translate
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
-from collector.errors import StoreError
 from collector.store import history
 from collector.store.database import open_for_reading
-from collector.store.history import Key, Range
+from collector.store.history import ChunkReader, Key, Range, StoredSeries
+from collector.store.newest import Newest, Search
 from collector.store.numbers import bounded
-from collector.store.parts import DatedReading, Part, joined, parts_of, within
+from collector.store.parts import Part, joined, parts_of, within
 from collector.store.rollups import Buckets, merged
 from collector.store.rows import (
     BATCH,
@@ -27,13 +26,22 @@ from collector.store.rows import (
     LossRow,
     SeriesRow,
     batch_row,
+    rows_between,
 )
+from collector.store.sizes import size_on_disk
 from wire.readings import series_name
-
-_T = TypeVar("_T")
 
 # What `after` returns at once: 16 MiB at most.
 _AFTER_ROWS = 256
+# Of so many patterns it is remembered which series they match.
+_PATTERNS = 8
+
+
+class _Device(NamedTuple):
+    """A device whose batches are asked for."""
+
+    id: int
+    name: str
 
 
 class Reader:
@@ -46,6 +54,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database = open_for_reading(path)
+        self._matched: dict[str, tuple[int | None, list[StoredSeries]]] = {}
 
     def close(self) -> None:
         """Close the connection."""
@@ -67,11 +76,8 @@ class Reader:
             " (SELECT max(heard_ns) FROM epoch WHERE device = device.id)"
             " FROM device ORDER BY name"
         )
-        wanted, slash, _ = pattern.partition("/")
-        if not slash or "[" in wanted:  # `*` matches a slash too, and so may `[...]`
-            wanted = "*"
-        found = [DeviceRow(*row) for row in rows]
-        return [device for device in found if fnmatchcase(device.name, wanted)]
+        may_have = _devices_of(pattern)
+        return [DeviceRow(*row) for row in rows if fnmatchcase(row[1], may_have)]
 
     def series(self, pattern: str = "*") -> list[SeriesRow]:
         """Return the described series whose whole name a shell glob matches."""
@@ -80,8 +86,12 @@ class Reader:
             " interval_s FROM series JOIN device ON device.id = series.device"
             " ORDER BY device.name, series.id"
         )
-        found = [SeriesRow(series_name(row[2], row[0], row[1]), *row[2:]) for row in rows]
-        return [series for series in found if fnmatchcase(series.name, pattern)]
+        matches = re.compile(translate(pattern)).match
+        return [
+            SeriesRow(name, *row[2:])
+            for row in rows
+            if matches(name := series_name(row[2], row[0], row[1]))
+        ]
 
     def gaps(self, pattern: str, start_ns: int, end_ns: int) -> list[GapRow]:
         """Return what is missing of the devices whose name a shell glob matches, in order of time.
@@ -123,14 +133,17 @@ class Reader:
         )
         return {device: DatagramRow(*row) for device, *row in rows}
 
-    def range(self, pattern: str, start_ns: int, end_ns: int) -> Range:
-        """Return the readings of all series that match, from `start_ns` up to before `end_ns`.
+    def range(
+        self, pattern: str, start_ns: int, end_ns: int, whole: tuple[int, int] | None = None
+    ) -> Range:
+        """Return the readings that match and lie, or may lie, from `start_ns` up to before `end_ns`.
 
-        Also those whose time is unknown and may lie in that range.
+        `whole`: of which range this is a window. Those of unknown time that may lie in it are looked at
+        together, else each window would put them elsewhere.
         """
         found: dict[Key, list[Part]] = {}
         undecodable = 0
-        for part in self._parts(pattern, start_ns, end_ns):
+        for part in self._parts(pattern, start_ns, end_ns, whole):
             if part is None:
                 undecodable += 1
             else:
@@ -143,7 +156,8 @@ class Reader:
 
         What is not sealed yet comes on top; that is little.
         """
-        return history.window_end(self._database, pattern, start_ns, end_ns, max_readings)
+        several = self._stored(pattern)
+        return history.window_end(self._database, several, start_ns, end_ns, max_readings)
 
     def rollups(
         self, pattern: str, start_ns: int, end_ns: int, width_ns: int
@@ -156,7 +170,7 @@ class Reader:
         first_ns = bounded(start_ns - start_ns % width_ns)
         last_ns = bounded(end_ns + -end_ns % width_ns)
         with history.snapshot(self._database):
-            for series in history.stored_series(self._database, pattern):
+            for series in self._stored(pattern):
                 rows = history.sealed_rollups(self._database, series, start_ns, end_ns, width_ns)
                 found[series.key] = [each for each in rows if each is not None]
             parts = self._unsealed(pattern, first_ns, last_ns)
@@ -176,7 +190,7 @@ class Reader:
         """
         found: dict[Key, history.Extent | None] = {}
         with history.snapshot(self._database):
-            for series in history.stored_series(self._database, pattern):
+            for series in self._stored(pattern):
                 extent = history.sealed_extent(self._database, series, start_ns, end_ns)
                 if extent is not None:
                     found[series.key] = extent
@@ -187,21 +201,22 @@ class Reader:
                 found[key] = history.extended(found.get(key), part)
         return dict(sorted(found.items()))
 
-    def latest(self, pattern: str = "*") -> dict[str, DatedReading]:
+    def latest(self, pattern: str = "*") -> Newest:
         """Return the last reading of each series that matches and was described."""
-        found: dict[str, history.Last] = {}
-        described = self.series(pattern)
+        wanted = self._described(pattern)
         with history.snapshot(self._database):
-            for device in self.devices(pattern):
-                wanted = {row.name for row in described if row.device == device.name}
-                found |= history.latest_of(self._newest(device), wanted, pattern)
-            for series in history.stored_series(self._database, pattern):
-                name = series.key.series
-                last = history.latest_sealed(self._database, series)
-                if last is not None and (name not in found or found[name][0] < last[0]):
-                    found[name] = last
-        names = {row.name for row in described}
-        return {name: reading for name, (_, reading) in found.items() if name in names}
+            search = Search(self._database)
+            for device in self._devices(pattern):
+                search.look_into(self._newest(device), wanted.get(device.name, set()), pattern)
+            search.look_at(self._stored(pattern))
+        return search.found(set().union(*wanted.values()))
+
+    def removed(self) -> dict[str, int]:
+        """Return how many readings of each device are here no more, deleted or expired; none: 0."""
+        rows = self._database.execute(
+            "SELECT name, deleted + expired FROM removal JOIN device ON device.id = device"
+        )
+        return dict(rows.fetchall())
 
     def after(self, row_id: int) -> list[BatchRow]:
         """Return the next rows committed after the one named, in the order of their commit.
@@ -222,65 +237,64 @@ class Reader:
         ).fetchone()
         return int(row_id)
 
-    def _parts(self, pattern: str, start_ns: int, end_ns: int) -> Iterator[Part | None]:
+    def _parts(
+        self, pattern: str, start_ns: int, end_ns: int, whole: tuple[int, int] | None = None
+    ) -> Iterator[Part | None]:
         with history.snapshot(self._database):
-            for series in history.stored_series(self._database, pattern):
-                yield from history.sealed_parts(self._database, series, start_ns, end_ns)
-            yield from self._unsealed(pattern, start_ns, end_ns)
+            reader = ChunkReader(self._database)
+            for series in self._stored(pattern):
+                yield from history.sealed_parts(self._database, reader, series, start_ns, end_ns)
+            yield from self._unsealed(pattern, start_ns, end_ns, whole)
 
-    def _unsealed(self, pattern: str, start_ns: int, end_ns: int) -> list[Part | None]:
+    def _unsealed(
+        self, pattern: str, start_ns: int, end_ns: int, whole: tuple[int, int] | None = None
+    ) -> list[Part | None]:
         return [
             part
-            for device in self.devices(pattern)
-            for row in self._between(device, start_ns, end_ns)
+            for device in self._devices(pattern)
+            for row in rows_between(self._database, device.id, (start_ns, end_ns), whole)
             for part in parts_of(row, pattern)
         ]
 
-    def _between(self, device: DeviceRow, start_ns: int, end_ns: int) -> Iterator[BatchRow]:
-        """Give the rows of a device that may have readings from `start_ns` up to before `end_ns`."""
-        rows = self._database.execute(
-            f"SELECT {BATCH} WHERE device = ? AND to_ns >= ? AND from_ns < ?"
-            " ORDER BY to_ns, batch.id",
-            (device.id, start_ns, end_ns),
-        )
-        return map(batch_row, rows)
+    def _described(self, pattern: str) -> dict[str, set[str]]:
+        """Return the names of the described series that match, by device."""
+        matches = re.compile(translate(pattern)).match
+        found: dict[str, set[str]] = {}
+        for device, sensor, channel in self._database.execute(
+            "SELECT name, sensor, channel FROM series JOIN device ON device.id = device"
+        ):
+            if matches(name := series_name(device, sensor, channel)):
+                found.setdefault(device, set()).add(name)
+        return found
 
-    def _newest(self, device: DeviceRow) -> Iterator[BatchRow]:
+    def _stored(self, pattern: str) -> list[StoredSeries]:
+        """Return the sealed series that match; it is matched anew when there are others, which never go."""
+        (newest,) = self._database.execute("SELECT max(id) FROM stored_series").fetchone()
+        known = self._matched.get(pattern)
+        if known is None or known[0] != newest:
+            if len(self._matched) >= _PATTERNS:
+                self._matched.clear()
+            known = newest, history.stored_series(self._database, pattern)
+            self._matched[pattern] = known
+        return known[1]
+
+    def _devices(self, pattern: str) -> list[_Device]:
+        """Return the devices whose series a pattern can match."""
+        may_have = _devices_of(pattern)
+        rows = self._database.execute("SELECT id, name FROM device ORDER BY name")
+        return [_Device(*row) for row in rows if fnmatchcase(row[1], may_have)]
+
+    def _newest(self, device: _Device) -> Iterator[BatchRow]:
         """Give the rows of a device, those with the latest readings first."""
         rows = self._database.execute(
-            f"SELECT {BATCH} WHERE device = ? ORDER BY to_ns DESC",
+            f"SELECT {BATCH} WHERE device = ? ORDER BY to_ns DESC, batch.id DESC",
             (device.id,),
         )
         return map(batch_row, rows)
 
 
-def devices_of(path: Path) -> list[DeviceRow]:
-    """Return the devices of a store; none of one that is in trouble, which others say."""
-    return _asked(path, Reader.devices)
-
-
-def names_in(path: Path) -> list[str]:
-    """Return the names of the devices of a store; none of one that is in trouble."""
-    return _asked(path, Reader.names)
-
-
-def size_on_disk(path: Path) -> int:
-    """Return what a store takes on disk, with what is not checkpointed yet."""
-    size_bytes = 0
-    for file in (path, path.with_name(path.name + "-wal")):
-        with suppress(OSError):
-            size_bytes += file.stat().st_size
-    return size_bytes
-
-
-def _asked(path: Path, question: Callable[[Reader], list[_T]]) -> list[_T]:
-    try:
-        reader = Reader(path)
-    except StoreError:
-        return []
-    try:
-        return question(reader)
-    except (sqlite3.Error, UnicodeDecodeError):
-        return []
-    finally:
-        reader.close()
+def _devices_of(pattern: str) -> str:
+    """Return the pattern that the devices match whose series may match this one."""
+    device, slash, _ = pattern.partition("/")
+    # `*` matches a slash too, and so may `[...]`.
+    return device if slash and "[" not in device else "*"

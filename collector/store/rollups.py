@@ -112,7 +112,7 @@ def decode(data: bytes) -> Buckets:
     else:
         starts_ns = np.arange(count)
         starts_ns += np.int64(cursor.zigzag())
-    starts_ns *= np.uint64(width_ns % 2**64).view(np.int64)
+    starts_ns *= _signed(width_ns)
     bads = integers.decode(cursor.sized(), count) if flags & _BADS else np.zeros(count, np.int64)
     if not flags & _COLUMNS:
         return _with_values(cursor, starts_ns, bads, flags, form, None)
@@ -140,11 +140,9 @@ def _with_values(
     known: Integers | None,
 ) -> Buckets:
     """Return buckets that have values each; `known`: how many, if that was said already."""
-    counts, first_ns, lengths_ns = _decode_spans(cursor, len(starts_ns), known)
-    first_ns += starts_ns
-    lengths_ns += first_ns
+    counts, first_ns, last_ns = _decode_spans(cursor, starts_ns, known)
     floats = bucket_floats.decode(cursor, flags, form, counts)
-    return Buckets(starts_ns, counts, bads, first_ns, lengths_ns, *floats)
+    return Buckets(starts_ns, counts, bads, first_ns, last_ns, *floats)
 
 
 def _blob(count: int, width_ns: int, flags: int, form: int, body: bytes) -> bytes:
@@ -196,22 +194,37 @@ def _encode_spans(buckets: Buckets | BucketNumbers) -> tuple[int, bytes]:
 
 
 def _decode_spans(
-    cursor: Cursor, many: int, counts: Integers | None
+    cursor: Cursor, starts_ns: Integers, counts: Integers | None
 ) -> tuple[Integers, Integers, Integers]:
-    """Return counts, delays and lengths of the buckets with a value; `counts`: if they are known."""
+    """Return counts, firsts and lasts of the buckets with a value; `counts`: if they are known."""
+    many = len(starts_ns)
     if counts is not None:
-        delays_ns, lengths_ns = (integers.decode(cursor.sized(), many) for _ in range(2))
-        return counts, delays_ns, lengths_ns
-    unit_ns = np.uint64(cursor.varint()).view(np.int64)
-    spans = np.empty((3, many), np.uint64)
-    for row in spans:
-        row.fill(cursor.varint())
+        first_ns, last_ns = (integers.decode(cursor.sized(), many) for _ in range(2))
+        first_ns += starts_ns
+        last_ns += first_ns
+        return counts, first_ns, last_ns
+    unit_ns = cursor.varint()
+    count, delay_ns, length_ns = _span(cursor, unit_ns)
+    counts = np.empty(many, np.int64)
+    counts.fill(count)
+    first_ns = starts_ns + delay_ns
+    last_ns = first_ns + length_ns
     place = -1
     for _ in range(cursor.count(many)):
         place += cursor.varint() + 1
         if place >= many:
             raise ChunkError(f"a bucket lies behind the end of {many}")
-        spans[:, place] = [cursor.varint() for _ in range(3)]
-    signed = spans.view(np.int64)
-    signed[1:] *= unit_ns
-    return signed[0], signed[1], signed[2]
+        counts[place], delay_ns, length_ns = _span(cursor, unit_ns)
+        first_ns[place] = first = _signed(int(starts_ns[place]) + delay_ns)
+        last_ns[place] = _signed(first + length_ns)
+    return counts, first_ns, last_ns
+
+
+def _span(cursor: Cursor, unit_ns: int) -> tuple[int, int, int]:
+    count, delay, length = cursor.varint(), cursor.varint(), cursor.varint()
+    return _signed(count), _signed(delay * unit_ns), _signed(length * unit_ns)
+
+
+def _signed(number: int) -> int:
+    """Return a number modulo 2**64, as 64 bits with a sign say it."""
+    return (number + 2**63) % 2**64 - 2**63

@@ -1,15 +1,23 @@
 """The rows that questions get: what the store knows of devices, series, gaps and batches."""
 
+import sqlite3
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from collector.clock import OWN, Dating
-from collector.store.dating import dating_of, is_sound
+from collector.store.dating import NOT_AT_ALL, dating_of, is_sound
 
 # What is selected of batches, for `batch_row`. Damage can make a number of one: then it is no batch, and counted as
 # one that cannot be read.
 BATCH = (
     "batch.id, device.name, to_ns, CAST(sealed AS BLOB), boot, first_ns, last_ns, dated, offset_ns,"
     " error_ns, from_ns FROM batch JOIN device ON device.id = device"
+)
+
+# What is selected of chunks, behind other columns: what they say they hold, and the times in common.
+CHUNK = (
+    "readings, chunk.data, chunk_times.data FROM chunk"
+    " LEFT JOIN chunk_times ON chunk_times.id = chunk.times"
 )
 
 
@@ -94,3 +102,18 @@ def batch_row(row: tuple[Any, ...]) -> BatchRow:
     columns = (dated, offset_ns, error_ns, from_ns, to_ns)
     sound = is_sound(columns, first_ns, last_ns)
     return BatchRow(row_id, device, to_ns, sealed, dating_of(*columns), boot, sound)
+
+
+def rows_between(
+    database: sqlite3.Connection,
+    device_id: int,
+    window: tuple[int, int],
+    whole: tuple[int, int] | None,
+) -> Iterator[BatchRow]:
+    """Give the rows of a device that may have readings in a window; of unknown time, in the whole of it."""
+    rows = database.execute(
+        f"SELECT {BATCH} WHERE device = ? AND to_ns >= ? AND from_ns < ?"
+        f" AND (dated = {NOT_AT_ALL} OR (to_ns >= ? AND from_ns < ?)) ORDER BY to_ns, batch.id",
+        (device_id, *(whole or window), *window),
+    )
+    return map(batch_row, rows)

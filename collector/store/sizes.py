@@ -1,7 +1,7 @@
 """How large the store is, and how fast it grows."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,3 +57,12 @@ def used(database: sqlite3.Connection) -> int:
         for name in ("page_count", "freelist_count", "page_size")
     )
     return int((pages - free) * size)
+
+
+def size_on_disk(path: Path) -> int:
+    """Return what a store takes on disk, with what is not checkpointed yet; 0 where there is none."""
+    size_bytes = 0
+    for file in (path, path.with_name(path.name + "-wal")):
+        with suppress(OSError):
+            size_bytes += file.stat().st_size
+    return size_bytes

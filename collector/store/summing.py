@@ -16,6 +16,7 @@ from collector.store.cutting import Span, within_span
 from collector.store.gathering import joined
 from collector.store.history import hours_of, snapshot, starts_of
 from collector.store.rollups import HOUR_NS, MINUTE_NS, Buckets
+from collector.store.rows import CHUNK
 
 _ROWS_A_WINDOW = 96
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -24,8 +25,7 @@ _STARTS = (
     " ORDER BY 1"
 )
 _CHUNKS = (
-    "SELECT from_ns, to_ns, readings, chunk.data, chunk_times.data FROM chunk"
-    " LEFT JOIN chunk_times ON chunk_times.id = chunk.times"
+    f"SELECT from_ns, to_ns, {CHUNK}"
     " WHERE series = ? AND to_ns >= ? AND from_ns <= ? ORDER BY chunk.id"
 )
 _ROLLUPS = (
@@ -110,7 +110,8 @@ def check_window(window: Window) -> list[Found]:
             minutes += [] if its_minutes is None else [its_minutes]
             hours.append(its_hours)
         except ChunkError as error:
-            damages.append(Found("rollup", str(error), *row[:2]))
+            # A row names the begin of its last minute.
+            damages.append(Found("rollup", str(error), row[0], row[1] + MINUTE_NS - 1))
     if not damages and raw:
         whole, has_all_minutes = joined(raw), len(minutes) == len(hours)
         if has_all_minutes:

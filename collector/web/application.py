@@ -119,8 +119,7 @@ class Application:
         clock = _clock(asked)
 
         def work(reader: Reader) -> Response:
-            found = self.latest.of(reader, asked.pattern())
-            return answer({"latest": latest.told(found, clock)})
+            return answer(latest.told(self.latest.of(reader, asked.pattern()), clock))
 
         return await self._reading.ask(work)
 

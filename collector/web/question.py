@@ -3,11 +3,11 @@
 import re
 from typing import NamedTuple
 
-from collector.query import GRADES
 from collector.summaries import AGGREGATES
 from collector.web.asked import Asked, Span, refused
 from collector.web.encoding import FORMATS, TIMES, Clock
 from config.problems import shown
+from wire.readings import GRADES
 
 PARAMETERS = (
     "pattern", "series", "start", "end", "last", "points", "every", "agg", "quality", "time", "format",

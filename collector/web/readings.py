@@ -97,10 +97,10 @@ def _first(reader: Reader, question: Question) -> Span:
 def _window(reader: Reader, question: Question, form: Format, look: Span, width_ns: int) -> _Read:
     """Read and write a window that ends where it looks to, or before."""
     cut_ns = reader.window_end(question.pattern, *look, WINDOW_READINGS)
-    found = reader.range(question.pattern, look.start_ns, cut_ns)
+    found = reader.range(question.pattern, look.start_ns, cut_ns, question.span)
     window = Window(look.start_ns, cut_ns, cut_ns >= question.span.end_ns)
     data = b"".join(_written(found, window, question, form))
-    its_ns = _width_ns(found, cut_ns)
+    its_ns = _width_ns(found, look.start_ns, cut_ns)
     width_ns = width_ns if its_ns is None else max(its_ns, LEAST_NS)
     return _Read(data, found.undecodable, cut_ns, width_ns * FURTHER)
 
@@ -112,13 +112,14 @@ def _written(found: Range, window: Window, question: Question, form: Format) -> 
             yield from (form.piece(piece) for piece in pieces_of(wanted, window))
 
 
-def _width_ns(found: Range, cut_ns: int) -> int | None:
+def _width_ns(found: Range, start_ns: int, cut_ns: int) -> int | None:
     """Return from when to when a window has readings; None where it has none."""
-    spans = [
-        (part.times_ns[0], part.times_ns[np.searchsorted(part.times_ns, cut_ns) - 1])
+    # Those of unknown time may stand anywhere else.
+    its = [
+        part.times_ns[slice(*np.searchsorted(part.times_ns, (start_ns, cut_ns)))]
         for part in found.parts
-        if part.times_ns[0] < cut_ns  # else their time is unknown, they may be anywhere
     ]
+    spans = [(times_ns[0], times_ns[-1]) for times_ns in its if len(times_ns)]
     if not spans:
         return None
     return int(max(last for _, last in spans)) - int(min(first for first, _ in spans))

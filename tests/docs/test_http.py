@@ -1,5 +1,6 @@
 """docs/http.md: its examples run as they stand, and its tables name all there is."""
 
+import argparse
 import json
 import re
 import shutil
@@ -9,12 +10,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from collector.commands import query
+from collector.summaries import AGGREGATES
 from collector.web.application import Application
 from collector.web.encoding import FORMATS, TIMES
 from collector.web.question import PARAMETERS
 from kit.documents import ROOT, examples, lines_to_type, rows
 from kit.stores import batch, commit, described, read, transaction
 from kit.webs import WebRig, web_rig
+from wire.readings import GRADES
 
 TEXT = (ROOT / "docs" / "http.md").read_text()
 LOCAL = [
@@ -83,3 +87,31 @@ def test_tables_name_all_there_is(rig: WebRig) -> None:
     assert set(PARAMETERS) - {"end"} <= described_ones
     for word in (*FORMATS, *TIMES):
         assert f"`{word}`" in TEXT
+
+
+def test_words_are_those_of_the_command_line(rig: WebRig) -> None:
+    """One word for one thing: in the document, over HTTP and in `query --help`."""
+    parser = argparse.ArgumentParser()
+    query.arguments(parser)
+    told = " ".join(parser.format_help().split())
+    of_parameter = {row[0].strip("`"): row[1] for row in rows(TEXT)}
+    for name, words, other in (
+        ("quality", GRADES, "splendid"),
+        ("agg", AGGREGATES, "median"),
+    ):
+        assert set(re.findall("`([a-z]+)`", of_parameter[name])) == set(words)
+        wrong = rig.client.get(f"/api/v1/readings?points=9&{name}={other}").json["detail"]
+        for word in words:
+            assert re.search(rf"\b{word}\b", wrong.partition("Accepted: ")[2])
+            options = parser.parse_args(["*", f"--{name}", word])
+            assert getattr(options, name) in (word, {word})
+            answer = rig.client.get(f"/api/v1/readings?start=0&points=9&{name}={word}")
+            assert answer.status == 200
+        assert ", ".join(words) in told or ",".join(words) in told
+    for several in ("good,suspect", "suspect,bad", "good,suspect,bad"):
+        assert parser.parse_args(["*", "--quality", several]).quality == set(several.split(","))
+        assert rig.client.get(f"/api/v1/readings?start=0&quality={several}").status == 200
+    for wrong in ("all", "usable", "good,", "good;bad"):
+        assert rig.client.get(f"/api/v1/readings?quality={wrong}").status == 400
+        with pytest.raises(SystemExit):
+            parser.parse_args(["*", "--quality", wrong])

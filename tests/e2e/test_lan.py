@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from collector import query
 from collector.store import Reader
 from collector.store.database import FILE_NAME
 from collector.times import END_OF_TIME_NS
@@ -57,8 +56,8 @@ def readings(folder: Path) -> int:
     """How many readings are stored."""
     reader = Reader(folder / FILE_NAME)
     try:
-        answer = query.readings(reader, "*", 0, END_OF_TIME_NS)
-        return sum(len(part.values) for part in answer.series)
+        answer = reader.range("*", 0, END_OF_TIME_NS)
+        return sum(len(part.values) for part in answer.parts)
     finally:
         reader.close()
 

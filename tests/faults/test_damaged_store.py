@@ -16,7 +16,6 @@ from typing import NamedTuple, TypeAlias
 
 import pytest
 
-from collector import query
 from collector.commands import open_reader
 from collector.errors import StoreError
 from collector.settings import CollectorSettings, StoreSettings
@@ -145,19 +144,19 @@ class Examination:
         """Ask for everything: each reading must be one that was stored, where it was stored."""
         try:
             with open_reader(self.settings) as reader:
-                answer = query.readings(reader, "*", 0, END_OF_TIME_NS)
+                answer = reader.range("*", 0, END_OF_TIME_NS)
         except StoreError:
             return "failed"
-        for part in answer.series:
+        for part in answer.parts:
             known = self.expected[part.series]
             times_ns = part.times_ns.tolist()
             assert part.unit == "m"
             assert not part.qualities.any()
             assert [known[time_ns] for time_ns in times_ns] == part.values.tolist()
             assert len(set(times_ns)) == len(times_ns)
-        if answer.undecodable_batches:
+        if answer.undecodable:
             return "some undecodable"
-        found = {part.series: part.times_ns.tolist() for part in answer.series}
+        found = {part.series: part.times_ns.tolist() for part in answer.parts}
         return self._compared(found, _marks(database))
 
     def _compared(self, found: dict[str, list[int]], marks: dict[str, int]) -> str:

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from collector.admission import Admission
-from collector.backup import back_up
 from collector.datagrams import Datagrams
 from collector.entrance import Caller
 from collector.services import Services
 from collector.session import Session
 from collector.sessions import Sessions
 from collector.space import FreeSpace
-from collector.store import Writer
+from collector.store import Writer, back_up
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.trust import Trust
 from config.addresses import Address

@@ -155,10 +155,10 @@ class ClocklessPi:
         """What the store has, of one boot (counted from 1) or all, as a query gives it."""
         reader = Reader(self.rig.collector.state / FILE_NAME)
         try:
-            answer = query.readings(reader, f"*/{rigs.SENSOR}.*", -END_OF_TIME_NS, END_OF_TIME_NS)
+            answer = reader.range(f"*/{rigs.SENSOR}.*", -END_OF_TIME_NS, END_OF_TIME_NS)
         finally:
             reader.close()
-        (part,) = answer.series
+        (part,) = answer.parts
         found = [
             Stored(int(each.value), each.time_ns, each.dating) for each in query.as_readings(part)
         ]

@@ -12,7 +12,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from collector import query
 from collector.store import Reader
 from collector.store.database import FILE_NAME, VERSION, open_for_writing
 from collector.times import END_OF_TIME_NS
@@ -56,10 +55,10 @@ def stored(machine: Container, pattern: str = "*") -> int:
     with TemporaryDirectory() as folder:
         reader = Reader(of_this_version(file, Path(folder)))
         try:
-            answer = query.readings(reader, pattern, 0, END_OF_TIME_NS)
+            answer = reader.range(pattern, 0, END_OF_TIME_NS)
         finally:
             reader.close()
-    return sum(len(part.values) for part in answer.series)
+    return sum(len(part.values) for part in answer.parts)
 
 
 def of_this_version(file: Path, folder: Path) -> Path:

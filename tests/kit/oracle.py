@@ -19,7 +19,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from collector import query
 from collector.store import Reader
 from collector.store.database import FILE_NAME
 from collector.times import END_OF_TIME_NS
@@ -104,12 +103,12 @@ def stored(store_folder: Path, sensor: str, device: str = "*") -> dict[str, list
     """What the store holds of a sensor: channel -> values in order of time, without bad readings."""
     reader = Reader(store_folder / FILE_NAME)
     try:
-        answer = query.readings(reader, f"{device}/{sensor}.*", 0, END_OF_TIME_NS)
+        answer = reader.range(f"{device}/{sensor}.*", 0, END_OF_TIME_NS)
     finally:
         reader.close()
-    assert answer.undecodable_batches == 0
+    assert answer.undecodable == 0
     kept: dict[str, list[float]] = {}
-    for part in answer.series:  # one channel may be of several devices, or have had several units
+    for part in answer.parts:  # one channel may be of several devices, or have had several units
         channel = part.series.rpartition(".")[2]
         kept.setdefault(channel, []).extend(part.values[part.qualities < _FIRST_BAD].tolist())
     return kept

@@ -71,8 +71,8 @@ class Pinned:
     def readings(self, series: str) -> list[query.DatedReading]:
         """What the store has of one series."""
         with closing(Reader(self.store)) as reader:
-            answer = query.readings(reader, series, 0, END_OF_TIME_NS)
-        return [each for part in answer.series for each in query.as_readings(part)]
+            answer = reader.range(series, 0, END_OF_TIME_NS)
+        return [each for part in answer.parts for each in query.as_readings(part)]
 
 
 @contextmanager

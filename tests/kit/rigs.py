@@ -40,7 +40,7 @@ def ballast(name: str, channels: int, ledger: Path | None = None) -> str:
 class Rig:
     """The two programs on folders of their own; `more` is YAML of the device, `others` of sensors.
 
-    With `tls` the collector takes nothing else, and the device was let in.
+    `collectors` is YAML of the collector. With `tls` the collector takes nothing else, and the device was let in.
     """
 
     def __init__(
@@ -51,11 +51,14 @@ class Rig:
         transport: str = "tcp",
         others: str = "",
         tls: bool = False,
+        collectors: str = "",
     ) -> None:
         self.port = programs.free_port()
         self.ledger = folder / "ledger"
         self.ledger.touch()
-        self.collector = programs.collector(folder / "collector", self.port, plain=not tls)
+        self.collector = programs.collector(
+            folder / "collector", self.port, collectors, plain=not tls
+        )
         self._is_tls = tls
         self._sensors = _SENSORS.format(channels=channels, ledger=self.ledger) + others
         self._folder = folder

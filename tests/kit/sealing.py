@@ -5,16 +5,29 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from collector.errors import RefusedError
 from collector.store.database import open_for_writing
 from collector.store.group import GroupCommit
 from collector.store.sealer import Sealer
 from collector.store.transaction import Transaction
+from kit.stores import rows
+from wire.receiver import Arrived
 
 _T = TypeVar("_T")
 # Nothing is so young that it would have to wait, or so old that it may not.
 _LATER_S = 3600
+_TABLES = (
+    "batch",
+    "chunk",
+    "chunk_times",
+    "rollup",
+    "removal",
+    "undecodable",
+    "gap",
+    "progress",
+)
 
 
 class SealingRig:
@@ -49,7 +62,12 @@ class SealingRig:
             self.between.pop()()
         began_s = time.perf_counter()
         future: Future[tuple[_T, float]] = Future()
-        future.set_result((self.do(work), time.perf_counter() - began_s))
+        try:
+            answer = self.do(work)
+        except RefusedError as error:
+            future.set_exception(error)
+        else:
+            future.set_result((answer, time.perf_counter() - began_s))
         return future
 
 
@@ -58,3 +76,18 @@ def sealing_rig(path: Path) -> Iterator[SealingRig]:
     """A rig that is closed."""
     with closing(SealingRig(path)) as rig:
         yield rig
+
+
+def sealed_apart(path: Path, device: str, *batches: Arrived) -> None:
+    """Store batches of a device, each of which becomes chunks and rollups of its own."""
+    with sealing_rig(path) as rig:
+        for each in batches:
+            rig.do(lambda group, each=each: group.store(device, [each]))  # type: ignore[misc]
+            ((device_id,),) = rows(path, "SELECT id FROM device WHERE name = ?", device)
+            while rig.sealer.drain(device_id):
+                pass
+
+
+def content(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows that sealing, merging and removing may change."""
+    return {table: rows(path, f"SELECT * FROM {table} ORDER BY 1") for table in _TABLES}

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from collector import query
 from collector.store import Reader
 from collector.times import END_OF_TIME_NS
 from config.addresses import Address
@@ -74,11 +73,11 @@ class Way:
         """What the store holds: value -> how often."""
         reader = Reader(self.server.file)
         try:
-            answer = query.readings(reader, "pi/*", 0, END_OF_TIME_NS)
+            answer = reader.range("pi/*", 0, END_OF_TIME_NS)
         finally:
             reader.close()
-        assert answer.undecodable_batches == 0
-        return Counter(value for part in answer.series for value in part.values.tolist())
+        assert answer.undecodable == 0
+        return Counter(value for part in answer.parts for value in part.values.tolist())
 
     def check(self) -> None:
         """Everything that was accepted is stored, once."""

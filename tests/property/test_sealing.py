@@ -121,7 +121,7 @@ def asked(reader: Reader) -> Answers:
                 check_buckets(rollups[key], dated, width_ns)
             else:
                 assert key not in rollups
-    latest = reader.latest()
+    latest = reader.latest().readings
     for series, last in latest.items():
         its = [each for key, some in found.items() if key.series == series for each in some]
         if all(each.known is not Known.UNKNOWN for each in its):

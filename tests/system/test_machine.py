@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from collector import query
 from collector.store import Reader
 from collector.store.database import FILE_NAME
 from collector.times import END_OF_TIME_NS
@@ -125,7 +124,7 @@ def readings(store: Path, series: str) -> list[tuple[int, float, int]]:
     """Time (UTC), value and quality of what a store holds of a series, in order of time."""
     reader = Reader(store / FILE_NAME)
     try:
-        (part,) = query.readings(reader, series, 0, END_OF_TIME_NS).series
+        (part,) = reader.range(series, 0, END_OF_TIME_NS).parts
     finally:
         reader.close()
     return list(

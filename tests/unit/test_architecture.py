@@ -73,7 +73,7 @@ def test_layers_are_kept() -> None:
 
 
 def test_the_store_is_asked_by_its_own_names() -> None:
-    """What is behind the two interfaces of the store is imported by the store alone, and by `backup`."""
+    """What is behind the two interfaces of the store is imported by the store alone."""
     names = set(ast.literal_eval(_all_of(ROOT / "collector" / "store" / "__init__.py")))
     found = {
         name_of(file): wrong
@@ -81,7 +81,7 @@ def test_the_store_is_asked_by_its_own_names() -> None:
         if "store" not in file.relative_to(ROOT).parts
         and (wrong := {each for each in imports_of(file) if _is_behind(each, names)})
     }
-    assert set(found) <= {"collector/backup.py"}, found
+    assert found == {}
 
 
 def _is_behind(module: str, names: set[str]) -> bool:

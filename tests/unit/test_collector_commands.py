@@ -263,6 +263,16 @@ def test_series_as_json(filled: Program) -> None:
     assert (soil["last_time_ns"], soil["interval_s"]) == (None, 1.0)
 
 
+def test_series_whose_newest_readings_are_damaged(filled: Program) -> None:
+    """It is told what was before, that something is damaged, and by the exit code."""
+    change(store(filled), "UPDATE batch SET sealed = zeroblob(99) WHERE device = 1")
+    done = filled.command("series")
+    assert done.returncode == 1
+    assert done.stderr.startswith("damaged: what is newest of ")
+    assert "/* cannot be read. telegauge-collector verify says more" in done.stderr
+    assert len(done.stdout.splitlines()) == 4
+
+
 @pytest.fixture
 def undated(collector: Program) -> Program:
     """A collector that is not started, with a reading of which nobody knows when it was taken."""

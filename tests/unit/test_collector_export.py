@@ -124,7 +124,7 @@ def test_parquet_holds_the_same(store: Path, tmp_path: Path) -> None:
     assert str(table.schema.field("time").type) == "timestamp[ns, tz=UTC]"
     assert str(table.schema.field("series").type).startswith("dictionary<")
     with open_reader(store) as reader:
-        parts = query.readings(reader, "*", *ALL).series
+        parts = reader.range("*", *ALL).parts
     readings = [each for part in parts for each in query.as_readings(part)]
     assert table["time"].cast("int64").to_pylist() == [each.time_ns for each in readings]
     assert table["series"].to_pylist() == [each.series for each in readings]

@@ -9,8 +9,8 @@ import pytest
 
 from collector import query
 from collector.clock import Dating, Known
-from collector.query import Answer, DatedReading
-from collector.store import seal_store
+from collector.query import DatedReading
+from collector.store import Range, seal_store
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.times import END_OF_TIME_NS
 from kit.stores import (
@@ -49,27 +49,27 @@ def file(tmp_path: Path) -> Path:
 
 def asked(
     file: Path, pattern: str = "*", start_ns: int = -END_OF_TIME_NS, end_ns: int = END_OF_TIME_NS
-) -> Answer:
+) -> Range:
     """Ask for readings on a connection of its own."""
     with open_reader(file) as reader:
-        return query.readings(reader, pattern, start_ns, end_ns)
+        return reader.range(pattern, start_ns, end_ns)
 
 
-def values(answer: Answer) -> dict[str, list[tuple[float, float]]]:
+def values(answer: Range) -> dict[str, list[tuple[float, float]]]:
     """What was answered: series -> (seconds since boot, value)."""
     return {
         part.series: [
             ((time_ns - BOOTED_NS) / SECOND_NS, value)
             for time_ns, value in zip(part.times_ns.tolist(), part.values.tolist(), strict=True)
         ]
-        for part in answer.series
+        for part in answer.parts
     }
 
 
 def last(file: Path, pattern: str = "*") -> dict[str, float]:
     """What `latest` says: series -> value."""
     with open_reader(file) as reader:
-        return {name: reading.value for name, reading in query.latest(reader, pattern).items()}
+        return {name: reading.value for name, reading in reader.latest(pattern).readings.items()}
 
 
 def describe(file: Path, device: str, *series: str) -> None:
@@ -80,7 +80,7 @@ def describe(file: Path, device: str, *series: str) -> None:
 
 def test_empty_store_has_no_readings(file: Path) -> None:
     """Nothing is no error."""
-    assert asked(file) == Answer([], 0)
+    assert asked(file) == Range([], 0)
     assert last(file) == {}
 
 
@@ -92,7 +92,7 @@ def test_readings_come_series_by_series(file: Path) -> None:
     )  # fmt: skip
     commit(file, "cellar", batch(1, read(1, 12.0)))
     answer = asked(file)
-    assert [(part.series, part.unit) for part in answer.series] == [
+    assert [(part.series, part.unit) for part in answer.parts] == [
         ("cellar/air.temperature", "degC"),
         ("greenhouse/air.humidity", "%"),
         ("greenhouse/air.temperature", "degC"),
@@ -100,7 +100,7 @@ def test_readings_come_series_by_series(file: Path) -> None:
     assert values(answer)["greenhouse/air.temperature"] == [(1, 20.5), (2, 20.6)]
     assert list(values(asked(file, "green*/*.h*"))) == ["greenhouse/air.humidity"]
     assert list(values(asked(file, "*l*r*"))) == ["cellar/air.temperature"]
-    assert asked(file, "attic/*") == Answer([], 0)
+    assert asked(file, "attic/*") == Range([], 0)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_bad_readings_are_kept_as_they_are(file: Path) -> None:
     """A NaN with its quality is data: it says when the sensor failed, and why."""
     bad = read(2, math.nan, quality=Quality.READ_FAILED)
     commit(file, "greenhouse", batch(1, read(1, 20.0), bad, read(3, 21.0, quality=1)))
-    (part,) = asked(file).series
+    (part,) = asked(file).parts
     assert part.qualities.tolist() == [0, Quality.READ_FAILED, 1]
     assert np.isnan(part.values).tolist() == [False, True, False]
     first, second, third = query.as_readings(part)
@@ -168,7 +168,7 @@ def test_batch_that_cannot_be_read_is_counted(file: Path) -> None:
     sealed = run[0].sealed + bytes(spoilt) + run[2].sealed
     change(file, "UPDATE batch SET sealed = ? WHERE id = 1", sealed)
     answer = asked(file)
-    assert answer.undecodable_batches == 1
+    assert answer.undecodable == 1
     assert [value for _, value in values(answer)["greenhouse/air.temperature"]] == [1, 3, 4]
 
 
@@ -179,7 +179,7 @@ def test_row_that_cannot_be_split_spoils_no_other(file: Path, sealed: bytes) -> 
     commit(file, "greenhouse", batch(2))
     change(file, "UPDATE batch SET sealed = ? WHERE id = 1", sealed)
     answer = asked(file)
-    assert answer.undecodable_batches == (1 if sealed else 0)
+    assert answer.undecodable == (1 if sealed else 0)
     assert values(answer)["greenhouse/air.temperature"][-1] == (2, 2)
     with open_reader(file) as reader:
         assert all(query.readings_of(row, "*") or row.id == 1 for row in reader.after(0))
@@ -195,7 +195,7 @@ def test_each_batch_is_dated_by_its_own_clock_pair(file: Path) -> None:
     ((_, found),) = values(asked(file)).items()
     assert found == [(1, 1.0), (3602, 2.0)]
     only = asked(file, "*", BOOTED_NS + hour_ns, END_OF_TIME_NS)
-    assert [part.values.tolist() for part in only.series] == [[2.0]]
+    assert [part.values.tolist() for part in only.parts] == [[2.0]]
 
 
 @pytest.mark.parametrize(
@@ -213,8 +213,8 @@ def test_odd_clock_pair_breaks_no_question(
         commit(file, device, arrived(seal(body, Place(EPOCH, 1, 0), BOOT, clock)))
     commit(file, "greenhouse", batch(1))
     answer = asked(file)
-    assert answer.undecodable_batches == 0
-    times_ns = {part.series: part.times_ns.tolist() for part in answer.series}
+    assert answer.undecodable == 0
+    times_ns = {part.series: part.times_ns.tolist() for part in answer.parts}
     assert times_ns["odd/air.temperature"] == [first_ns + wall_ns - boot_ns]
     assert "greenhouse/air.temperature" in times_ns
     assert "unset/air.temperature" in times_ns
@@ -224,7 +224,7 @@ def test_series_whose_unit_changed_comes_as_two(file: Path) -> None:
     """Values of different units never stand in one column."""
     commit(file, "greenhouse", batch(1, read(1, 20.0)), batch(2, read(2, 68.0, unit="degF")))
     commit(file, "greenhouse", batch(3, read(3, 21.0)))
-    found = [(part.series, part.unit, part.values.tolist()) for part in asked(file).series]
+    found = [(part.series, part.unit, part.values.tolist()) for part in asked(file).parts]
     assert found == [
         ("greenhouse/air.temperature", "degC", [20.0, 21.0]),
         ("greenhouse/air.temperature", "degF", [68.0]),
@@ -253,7 +253,7 @@ def test_latest_agrees_with_all_readings(file: Path) -> None:
                     read(shuffled.random() * 100, shuffled.random(), sensor=s) for s in sensors
                 ]
                 commit(file, device, batch(seq, *reads, epoch=epoch))
-    wanted = {part.series: part.values.tolist()[-1] for part in asked(file).series}
+    wanted = {part.series: part.values.tolist()[-1] for part in asked(file).parts}
     assert last(file) == wanted
     assert len(wanted) == 4
 
@@ -307,7 +307,7 @@ def undated(file: Path) -> None:
 def test_readings_of_unknown_time_stay_in_their_order(file: Path) -> None:
     """Between those before and behind them, with their bounds in the place of a time."""
     undated(file)
-    (part,) = asked(file).series
+    (part,) = asked(file).parts
     found = list(query.as_readings(part))
     assert [(each.value, each.time_ns) for each in found] == [
         (1, at_ns(1)), (6, None), (7, None), (8, None), (9, None), (10, None), (50, at_ns(150)),
@@ -326,7 +326,7 @@ def test_unknown_time_is_found_where_it_may_lie(
     """A range that its bounds touch may hold it, and so it is told."""
     undated(file)
     answer = asked(file, "*", at_ns(start_s), at_ns(end_s))
-    found = [each for part in answer.series for each in query.as_readings(part)]
+    found = [each for part in answer.parts for each in query.as_readings(part)]
     assert [each.value for each in found if each.time_ns is None] == [6, 7, 8, 9, 10][
         : 5 * is_found
     ]
@@ -364,8 +364,8 @@ def test_row_whose_time_was_damaged_is_not_read(file: Path) -> None:
     ):
         change(file, f"UPDATE batch SET {damage}")
     answer = asked(file)
-    assert answer.undecodable_batches == 4
-    assert [part.values.tolist() for part in answer.series] == [[1.0]]
+    assert answer.undecodable == 4
+    assert [part.values.tolist() for part in answer.parts] == [[1.0]]
 
 
 def test_streamed_is_the_same_in_pieces(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,15 +387,12 @@ def test_streamed_is_the_same_in_pieces(file: Path, monkeypatch: pytest.MonkeyPa
         for most in (1, 30, 10**6):
             monkeypatch.setattr(query, "WINDOW_READINGS", most)
             with open_reader(file) as reader:
-                whole = query.readings(reader, pattern, at_ns(105), END_OF_TIME_NS)
+                whole = reader.range(pattern, at_ns(105), END_OF_TIME_NS)
                 pieces = list(query.streamed(reader, pattern, at_ns(105), END_OF_TIME_NS))
             found = [
-                each
-                for piece in pieces
-                for part in piece.series
-                for each in query.as_readings(part)
+                each for piece in pieces for part in piece.parts for each in query.as_readings(part)
             ]
-            wanted = [each for part in whole.series for each in query.as_readings(part)]
+            wanted = [each for part in whole.parts for each in query.as_readings(part)]
             assert found == wanted
             assert pattern == "a/air.y" or any(each.time_ns is None for each in found)
 
@@ -404,6 +401,6 @@ def test_qualities_can_be_chosen(file: Path) -> None:
     """By their range, whatever the reason."""
     reads = [read(1, 1.0), read(2, 2.0, quality=3), read(3, math.nan, quality=200)]
     commit(file, "greenhouse", batch(1, *reads))
-    (part,) = asked(file).series
+    (part,) = asked(file).parts
     for word, second in (("good", 1), ("suspect", 2), ("bad", 3)):
         assert query.of_grades(part, frozenset({word})).times_ns.tolist() == [at_ns(second)]

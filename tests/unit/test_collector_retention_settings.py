@@ -40,3 +40,26 @@ def test_what_is_not_accepted(tmp_path: Path, rule: str, part: str) -> None:
     with pytest.raises(ConfigError) as raised:
         read(tmp_path, f"retention: [{rule}]")
     assert part in str(raised.value)
+
+
+def test_position_is_that_of_the_item(tmp_path: Path) -> None:
+    """The key where it stands there, else the item: not where the list begins."""
+    text = (
+        "retention:\n"
+        "  - {series: '*/host.*', raw: 30d, minute: 1y}\n"
+        "  - series: '*/air.*'\n"
+        "    raw: 2y\n"
+        "    minute: 1y\n"
+        "  - {minute: 1y, series: 'a/*'}\n"
+        "  - series: 'b/*'\n"
+        "    minute: 30d\n"
+        "    raw: 1d\n"
+        "    hour: 2d\n"
+    )
+    with pytest.raises(ConfigError) as raised:
+        read(tmp_path, text)
+    assert [(problem.key[1:], problem.position) for problem in raised.value.problems] == [
+        (("2", "minute"), (5, 5)),
+        (("3", "minute"), (6, 6)),
+        (("4", "hour"), (10, 5)),
+    ]

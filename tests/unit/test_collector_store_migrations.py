@@ -395,11 +395,11 @@ def told(file: Path) -> list[tuple[float, int | None, str]]:
             is_more = group.date_anew()
             group.commit()
     with open_reader(file) as reader:
-        answer = query.readings(reader, "*", -END_OF_TIME_NS, END_OF_TIME_NS)
-    assert answer.undecodable_batches == 0
+        answer = reader.range("*", -END_OF_TIME_NS, END_OF_TIME_NS)
+    assert answer.undecodable == 0
     return [
         (each.value, each.time_ns, str(each.dating.known))
-        for part in answer.series
+        for part in answer.parts
         for each in query.as_readings(part)
     ]
 
@@ -453,4 +453,4 @@ def test_batch_of_version_2_that_cannot_be_read(tmp_path: Path) -> None:
     old.database.close()
     open_for_writing(file).close()
     with open_reader(file) as reader:
-        assert query.readings(reader, "*", 0, END_OF_TIME_NS).undecodable_batches == 1
+        assert reader.range("*", 0, END_OF_TIME_NS).undecodable == 1

@@ -11,18 +11,22 @@ from hypothesis import strategies as st
 from collector.store import (
     BatchRow,
     DeviceRow,
+    Keep,
+    Selection,
     SeriesRow,
-    devices_of,
-    names_in,
-    size_on_disk,
+    delete_from,
+    history,
+    seal_store,
 )
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.store.reader import DatagramRow, GapRow
+from kit.histories import ALL, retained
 from kit.losses import add_datagrams, add_gap
 from kit.stores import (
     BOOTED_NS,
     OTHER_EPOCH,
     SECOND_NS,
+    at_ns,
     batch,
     change,
     commit,
@@ -250,12 +254,44 @@ def test_size_counts_what_is_not_checkpointed_yet(file: Path) -> None:
         database.close()
 
 
-def test_names_and_size_of_a_store_that_others_write(file: Path) -> None:
-    """For a line of status: at little cost, and never an error."""
-    assert names_in(file) == sorted(DEVICES)
-    assert [row.name for row in devices_of(file)] == sorted(DEVICES)
-    assert size_on_disk(file) >= file.stat().st_size
-    missing = file.with_name("missing")
-    assert (names_in(missing), devices_of(missing), size_on_disk(missing)) == ([], [], 0)
-    file.write_bytes(b"not a database any more " * 500)
-    assert names_in(file) == []
+def test_removed_readings_are_counted_by_device(file: Path) -> None:
+    """Deleted or expired; a device that lost none is not named."""
+    commit(file, "cellar", *(batch(seq) for seq in range(1, 6)))
+    commit(file, "greenhouse", batch(1))
+    with open_reader(file) as reader:
+        assert reader.removed() == {}
+        delete_from(file, Selection("cellar/*", None, at_ns(3)))
+        assert reader.removed() == {"cellar": 2}
+        seal_store(file)
+        retained(file, Keep("*", raw_ns=1), now_ns=at_ns(100))
+        assert reader.removed() == {"cellar": 2, "greenhouse": 1}
+
+
+def test_series_are_matched_once_until_there_are_others(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question that goes through many windows does not compare all names in each."""
+    commit(file, "cellar", batch(1))
+    seal_store(file)
+    asked = []
+    stored_series = history.stored_series
+
+    def noted(database: Any, pattern: str) -> object:
+        """Match series, and note for which pattern."""
+        asked.append(pattern)
+        return stored_series(database, pattern)
+
+    monkeypatch.setattr(history, "stored_series", noted)
+    with open_reader(file) as reader:
+        for _ in range(5):
+            assert [part.series for part in reader.range("*", *ALL).parts] == [
+                "cellar/air.temperature"
+            ]
+            assert reader.range("green*", *ALL).parts == []
+        assert asked == ["*", "green*"]
+        commit(file, "greenhouse", batch(1, read(1, unit="V")))
+        seal_store(file)
+        assert [part.unit for part in reader.range("green*", *ALL).parts] == ["V"]
+        for number in range(20):
+            reader.range(f"x{number}*", *ALL)
+        assert len(reader._matched) <= 8

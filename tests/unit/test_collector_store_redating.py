@@ -96,9 +96,9 @@ def undated(file: Path, count: int) -> None:
 def times(file: Path) -> list[int | None]:
     """The times of all readings, in order; the values are as they were."""
     with open_reader(file) as reader:
-        answer = query.readings(reader, "*", -END_OF_TIME_NS, END_OF_TIME_NS)
-    assert answer.undecodable_batches == 0
-    return [each.time_ns for part in answer.series for each in query.as_readings(part)]
+        answer = reader.range("*", -END_OF_TIME_NS, END_OF_TIME_NS)
+    assert answer.undecodable == 0
+    return [each.time_ns for part in answer.parts for each in query.as_readings(part)]
 
 
 def test_pair_dates_what_came_before_it(file: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.store import Selection, delete_from, sizes_of
+from collector.store import Selection, delete_from, size_on_disk, sizes_of
 from collector.store.database import FILE_NAME
 from kit.histories import Step, regular, retained, stored
 from kit.stores import change, rows
@@ -28,6 +28,14 @@ def test_what_it_holds(file: Path) -> None:
     assert sizes.used_bytes > 0
     delete_from(file, Selection("*"))
     assert sizes_of(file, TODAY * DAY_NS).readings == 0
+
+
+def test_size_on_disk(tmp_path: Path, file: Path) -> None:
+    """Of a store that is not there it is 0."""
+    assert size_on_disk(file) == file.stat().st_size
+    file.with_name(FILE_NAME + "-wal").write_bytes(bytes(100))
+    assert size_on_disk(file) == file.stat().st_size + 100
+    assert size_on_disk(tmp_path / "missing") == 0
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def naive(
     found: dict[Key, dict[int, Sum]] = defaultdict(lambda: defaultdict(Sum))
     goes_by_the_wall = width_ns % DAY_NS == 0 or (width_ns >= HOUR_NS and DAY_NS % width_ns == 0)
     with open_reader(path) as reader:
-        parts = query.readings(reader, "*", start_ns, end_ns).series
+        parts = reader.range("*", start_ns, end_ns).parts
     for part in parts:
         for reading in query.as_readings(part):
             if reading.time_ns is None:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from collector.store import Keep, Selection, delete_from, seal_store
+from kit.histories import retained
 from kit.losses import add_gap
-from kit.stores import at_ns, batch, commit, described, transaction
+from kit.sealing import sealed_apart
+from kit.stores import at_ns, batch, change, commit, described, transaction
 from kit.webs import WebRig, web_rig
 
 
@@ -49,6 +52,37 @@ def test_latest(rig: WebRig) -> None:
     commit(rig.file, "greenhouse", batch(2))
     [reading] = rig.client.get(query).json["latest"]
     assert (reading["time"], reading["value"], reading["quality"]) == (at_ns(2), 2.0, "good")
+
+
+def test_deleted_and_expired_readings_are_no_longer_the_latest(rig: WebRig) -> None:
+    """Nothing new has to come for that: what was there before them is shown, or nothing."""
+
+    def latest() -> list[list[object]]:
+        """What is answered of each series."""
+        found = rig.client.get("/api/v1/latest").json["latest"]
+        return [[each["series"].partition("/")[0], each["value"]] for each in found]
+
+    commit(rig.file, "greenhouse", batch(2), batch(3))
+    seal_store(rig.file)
+    commit(rig.file, "greenhouse", batch(4))
+    seal_store(rig.file)
+    assert latest() == [["cellar", 1.0], ["greenhouse", 4.0]]
+    delete_from(rig.file, Selection("greenhouse/*", at_ns(3.5)))
+    assert latest() == [["cellar", 1.0], ["greenhouse", 3.0]]
+    retained(rig.file, Keep("cellar/*", raw_ns=1), now_ns=at_ns(100))
+    assert latest() == [["greenhouse", 3.0]]
+    delete_from(rig.file, Selection("greenhouse/*"))
+    assert latest() == []
+
+
+def test_damage_does_not_silence_a_series(rig: WebRig) -> None:
+    """The newest that can be read is told, and that newer ones cannot be."""
+    sealed_apart(rig.file, "cellar", batch(2), batch(3))
+    change(rig.file, "UPDATE chunk SET data = zeroblob(30) WHERE to_ns = ?", at_ns(3))
+    found = rig.client.get("/api/v1/latest?pattern=cellar/*&time=ns").json
+    assert [(each["time"], each["value"]) for each in found["latest"]] == [(at_ns(2), 2.0)]
+    assert found["damaged"] == ["cellar/air.temperature"]
+    assert rig.client.get("/api/v1/latest?pattern=green*").json["damaged"] == []
 
 
 def test_gaps(rig: WebRig) -> None:

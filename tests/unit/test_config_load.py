@@ -174,6 +174,18 @@ def test_a_problem_of_the_check_stands_at_its_key_or_the_nearest_section(attempt
     ]
 
 
+def test_a_problem_of_the_check_stands_at_its_item_of_a_list(attempt):
+    """Also where the key is not there, or no number; one that there is none of is of the list."""
+    text = "sensors:\n  door:\n    driver: exec\n    options:\n      them:\n      - {a: 1}\n      - b\n"
+    them = ("sensors", "door", "options", "them")
+    keys = [(*them, "1", "a"), (*them, "1", "z"), (*them, "2"), (*them, "3"), (*them, "x")]
+    report = attempt(text, lambda _: [(key, key[-1]) for key in keys])
+    heads = [line for line in report.split("\n") if line.startswith("device.yaml:")]
+    assert [head.split(": ")[0].removeprefix("device.yaml:") for head in heads] == [
+        "5:7", "5:7", "6:9", "6:10", "7:9",
+    ]  # fmt: skip
+
+
 def test_msgspec_has_the_last_word(tmp_path):
     """A rule of the types that the walker does not know still ends in a report."""
 

@@ -2,7 +2,8 @@
 
 The copy is what was committed at one instant. It is made beside its place under another name,
 checked, stamped with that instant and put there once it is on disk; a backup that fails leaves
-nothing. All of it is read once: with a damaged chunk the copy is made all the same, and told. `settle_stamp` says what the stamp does when a collector goes on with a copy.
+nothing. All of it is read once: with a damaged chunk the copy is made all the same, and told.
+`settle_stamp` says what the stamp does when a collector goes on with a copy.
 """
 
 import os
@@ -15,11 +16,12 @@ from typing import NamedTuple
 
 from collector.errors import CollectorError, StoreError
 from collector.space import free_bytes
-from collector.store import Damage, copying, verify
+from collector.store import copying
 from collector.store.database import open_for_reading, unreadable
 from collector.store.durable import sync
 from collector.store.soundness import check_epochs
 from collector.store.stamp import stamp
+from collector.store.verification import Damage, verify
 from service.crashpoints import crash_point
 from service.damage import damage, is_damage
 

@@ -1,4 +1,4 @@
-"""collector.backup: a whole copy while others write, or nothing."""
+"""collector.store.backup: a whole copy while others write, or nothing."""
 
 import os
 import sqlite3
@@ -14,10 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector import backup
-from collector.backup import BackupError, back_up
 from collector.errors import StoreError
-from collector.store import copying
+from collector.store import BackupError, back_up, backup, copying
 from collector.store.database import FILE_NAME, open_for_writing
 from kit.stores import batch, change, commit, read, rows
 from kit.waiting import WITHIN_S, wait_until
@@ -230,7 +228,7 @@ def test_folder_of_another_user(file: Path, target: Path) -> None:
     """Whoever may not use it is told which command helps."""
     target.parent.chmod(0o700)
     become_nobody = "os.setgroups([]); os.setgid(65534); os.setuid(65534)"
-    done = script(file, target, f"import os; import collector.backup; {become_nobody}")
+    done = script(file, target, f"import os; import collector.store; {become_nobody}")
     assert done.stderr == ""
     assert done.stdout == f"{target.parent}: may not be looked at. Try again with sudo\n"
 
@@ -309,7 +307,7 @@ def script(file: Path, target: Path, before: str = "") -> "subprocess.CompletedP
     """Make a copy in a process of its own."""
     code = (
         f"import sys; from pathlib import Path\n{before}\n"
-        "from collector.backup import BackupError, back_up\n"
+        "from collector.store import BackupError, back_up\n"
         "try:\n    back_up(Path(sys.argv[1]), Path(sys.argv[2]), 1)\n"
         "except BackupError as error:\n    print(error)\n"
     )

@@ -5,7 +5,7 @@ it may have been dated anew, or deleted, meanwhile.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 
 from collector.store.clocks import At, Clocks
@@ -18,7 +18,10 @@ from wire import batches
 from wire.bodies import GapReason
 from wire.errors import BatchError
 
-_REMEMBERED = 50_000
+# The series of so many devices are remembered.
+_REMEMBERED = 2000
+# A statement has up to so many rows.
+_ROWS_AT_ONCE = 64
 
 
 class Taken(NamedTuple):
@@ -52,7 +55,7 @@ class ChunkRows:
         self._gaps = gaps
         self._clocks = clocks
         self._unsealed = unsealed
-        self._ids: dict[tuple[int, Named], int] = {}
+        self._ids: dict[int, dict[Named, int]] = {}
 
     def forget(self) -> None:
         """Forget what was read, because it was rolled back."""
@@ -139,12 +142,14 @@ class ChunkRows:
     ) -> None:
         """Insert chunks and rollups of a device; the chunks name the shared times by their place."""
         shared = [self._insert_times(data) for data in shared_times]
-        self._database.executemany(
-            "INSERT INTO chunk (series, from_ns, to_ns, readings, times, data)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+        chunks, rollups = list(chunks), list(rollups)
+        names = {chunk.series for chunk in chunks} | {rollup.series for rollup in rollups}
+        ids = self._ids_of(device_id, names)
+        self._insert(
+            "chunk (series, from_ns, to_ns, readings, times, data)",
             [
                 (
-                    self._id_of(device_id, chunk.series),
+                    ids[chunk.series],
                     *chunk[1:4],
                     None if chunk.times is None else shared[chunk.times],
                     chunk.data,
@@ -152,36 +157,43 @@ class ChunkRows:
                 for chunk in chunks
             ],
         )
-        self._database.executemany(
-            "INSERT INTO rollup (series, from_ns, to_ns, buckets, minutes, hours)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            [(self._id_of(device_id, rollup.series), *rollup[1:]) for rollup in rollups],
+        self._insert(
+            "rollup (series, from_ns, to_ns, buckets, minutes, hours)",
+            [(ids[rollup.series], *rollup[1:]) for rollup in rollups],
         )
+
+    def _insert(self, into: str, rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows, many with one statement: between two of them other threads take their turns."""
+        for at in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[at : at + _ROWS_AT_ONCE]
+            values = ", ".join([f"({', '.join('?' * len(row))})" for row in some])
+            statement = f"INSERT INTO {into} VALUES {values}"  # noqa: S608 - ours
+            self._database.execute(statement, [each for row in some for each in row])
 
     def _insert_times(self, data: bytes) -> int:
         row = self._database.execute("INSERT INTO chunk_times (data) VALUES (?)", (data,))
         assert row.lastrowid is not None
         return row.lastrowid
 
-    def _id_of(self, device_id: int, series: Named) -> int:
-        row_id = self._ids.get((device_id, series))
-        if row_id is not None:
-            return row_id
-        if len(self._ids) >= _REMEMBERED:
-            self._ids.clear()
-        which = (device_id, *series)
-        self._database.execute(
-            "INSERT INTO stored_series (device, sensor, channel, unit) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO NOTHING",
-            which,
-        )
-        (row_id,) = self._database.execute(
-            "SELECT id FROM stored_series WHERE device = ? AND sensor = ? AND channel = ?"
-            " AND unit = ?",
-            which,
-        ).fetchone()
-        self._ids[device_id, series] = row_id
-        return int(row_id)
+    def _ids_of(self, device_id: int, names: Set[Named]) -> dict[Named, int]:
+        """Return the rows of series of a device; those that are new get one."""
+        its = self._ids.get(device_id)
+        if its is None or not names <= its.keys():
+            rows = self._database.execute(
+                "SELECT sensor, channel, unit, id FROM stored_series WHERE device = ?", (device_id,)
+            )
+            its = {Named(*name): row_id for *name, row_id in rows}
+            new = sorted(names - its.keys())
+            (last,) = self._database.execute("SELECT max(id) FROM stored_series").fetchone()
+            its |= {name: row_id for row_id, name in enumerate(new, (last or 0) + 1)}
+            self._insert(
+                "stored_series (id, device, sensor, channel, unit)",
+                [(its[name], device_id, *name) for name in new],
+            )
+            if len(self._ids) >= _REMEMBERED:
+                self._ids.clear()
+            self._ids[device_id] = its
+        return its
 
     def _keep(self, device_id: int, lost: Undecodable, now_ns: int) -> None:
         """Keep the bytes that could not be read, and record that their readings are missing."""

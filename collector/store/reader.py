@@ -15,7 +15,7 @@ from collector.store.database import open_for_reading
 from collector.store.history import ChunkReader, Key, Range, StoredSeries
 from collector.store.newest import Newest, Search
 from collector.store.numbers import bounded
-from collector.store.parts import Part, joined, parts_of, within
+from collector.store.parts import Part, joined, within
 from collector.store.rollups import Buckets, merged
 from collector.store.rows import (
     BATCH,
@@ -29,6 +29,7 @@ from collector.store.rows import (
     rows_between,
 )
 from collector.store.sizes import size_on_disk
+from collector.store.unsealed_parts import unsealed_parts
 from wire.readings import series_name
 
 # What `after` returns at once: 16 MiB at most.
@@ -249,12 +250,11 @@ class Reader:
     def _unsealed(
         self, pattern: str, start_ns: int, end_ns: int, whole: tuple[int, int] | None = None
     ) -> list[Part | None]:
-        return [
-            part
-            for device in self._devices(pattern)
-            for row in rows_between(self._database, device.id, (start_ns, end_ns), whole)
-            for part in parts_of(row, pattern)
-        ]
+        found: list[Part | None] = []
+        for device in self._devices(pattern):
+            rows = rows_between(self._database, device.id, (start_ns, end_ns), whole)
+            found += unsealed_parts(device.name, rows, pattern)
+        return found
 
     def _described(self, pattern: str) -> dict[str, set[str]]:
         """Return the names of the described series that match, by device."""

@@ -221,17 +221,17 @@ def test_numbers_of_rows_are_never_used_again(rig: SealingRig) -> None:
 def test_reader_in_the_middle_sees_one_instant(rig: SealingRig) -> None:
     """A question that has begun is not disturbed by what is sealed meanwhile."""
     store(rig, "greenhouse", 1, 5)
+    rig.step()
+    store(rig, "greenhouse", 6, 9)
     with open_reader(rig.path) as reader:
         parts = reader._parts("*", -END_OF_TIME_NS, END_OF_TIME_NS)
         first = next(parts)
         rig.step()
-        others = list(parts)
-        assert [part.values.tolist() for part in (first, *others)] == [
-            [1.0],
-            [2.0],
-            [3.0],
-            [4.0],
-            [5.0],
+        assert values(rig) == [float(seq) for seq in range(1, 10)]
+        assert rows(rig.path, WAITING) == [(0,)]
+        assert [part.values.tolist() for part in (first, *parts)] == [
+            [1.0, 2.0, 3.0, 4.0, 5.0],
+            [6.0, 7.0, 8.0, 9.0],
         ]
     assert values(rig) == [1.0, 2.0, 3.0, 4.0, 5.0]
 

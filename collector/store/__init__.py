@@ -27,7 +27,7 @@ from collector.store.reader import Reader
 from collector.store.requests import Holding, Rejected, Revoked, Stored
 from collector.store.retention import Keep
 from collector.store.rollups import HOUR_NS, MINUTE_NS, Buckets, chosen, means, merged, summarised
-from collector.store.rows import BatchRow, DeviceRow, GapRow, SeriesRow
+from collector.store.rows import BatchRow, DeviceRow, GapRow, RowHead, SeriesRow
 from collector.store.sizes import Sizes, size_on_disk, sizes_of
 from collector.store.verification import Damage, Verified, verify
 from collector.store.writer import REQUEST_BYTES, Writer
@@ -58,6 +58,7 @@ __all__ = [
     "Reader",
     "Rejected",
     "Revoked",
+    "RowHead",
     "Selection",
     "SeriesRow",
     "Sizes",

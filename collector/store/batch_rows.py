@@ -15,17 +15,11 @@ class BatchRows:
     def __init__(self, database: sqlite3.Connection, unsealed: Unsealed) -> None:
         self._database = database
         self._unsealed = unsealed
-        (sealed_row,) = database.execute("SELECT sealed_row FROM progress").fetchone()
-        (last_row,) = database.execute("SELECT max(id) FROM batch").fetchone()
-        self._last_row = self._committed_row = max(sealed_row, last_row or 0)
+        self._last_row: int | None = None
 
-    def committed(self) -> None:
-        """Let the ids count on from here."""
-        self._committed_row = self._last_row
-
-    def rolled_back(self) -> None:
-        """Give the ids again that were given since: nobody has seen them, and a hole would be missed."""
-        self._last_row = self._committed_row
+    def forget(self) -> None:
+        """Forget which ids were given, because they were not: a hole would be taken for something missed."""
+        self._last_row = None
 
     def add(
         self,
@@ -42,13 +36,13 @@ class BatchRows:
         assert epoch.boot is not None, "a batch says of which it is"
         readings = sum(arrived.header.readings for arrived in run)
         sealed = b"".join([arrived.sealed for arrived in run])
-        self._last_row += 1
+        row_id = self._last_row = (self._last_row or self._read()) + 1
         self._database.execute(
             "INSERT INTO batch (id, device, epoch, first_seq, last_seq, readings, boot, first_ns, last_ns,"
             " received_ns, dated, offset_ns, error_ns, from_ns, to_ns, sealed)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                self._last_row,
+                row_id,
                 epoch.device_id,
                 epoch.row_id,
                 run[0].header.place.seq,
@@ -64,3 +58,9 @@ class BatchRows:
         if dated[0] != NOT_AT_ALL:
             self._unsealed.add(epoch.device_id, readings, len(sealed), now_ns)
         return readings
+
+    def _read(self) -> int:
+        """Return the last id that was given."""
+        (sealed_row,) = self._database.execute("SELECT sealed_row FROM progress").fetchone()
+        (last_row,) = self._database.execute("SELECT max(id) FROM batch").fetchone()
+        return int(max(sealed_row, last_row or 0))

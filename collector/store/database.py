@@ -24,7 +24,7 @@ from service.damage import check_head, is_damage
 _log = structlog.get_logger()
 
 FILE_NAME = "telegauge.db"
-VERSION = 4
+VERSION = 5
 _BUSY_TIMEOUT_S = 10.0
 # 4 MiB: a checkpoint is a part of the commit that it comes with, which has to be short.
 _CHECKPOINT_PAGES = 256

@@ -34,9 +34,10 @@ class Devices:
         )
         self._database.executemany(
             "INSERT INTO series (device, sensor, channel, unit, quantity, decimals, label, driver,"
-            " interval_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " interval_s, max_interval_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " unit = excluded.unit, quantity = excluded.quantity, decimals = excluded.decimals,"
-            " label = excluded.label, driver = excluded.driver, interval_s = excluded.interval_s",
+            " label = excluded.label, driver = excluded.driver, interval_s = excluded.interval_s,"
+            " max_interval_s = excluded.max_interval_s",
             _series_rows(device_id, description),
         )
 
@@ -46,6 +47,7 @@ def _series_rows(device_id: int, description: Describe) -> list[tuple[object, ..
         (
             device_id, sensor.name, channel.name, channel.unit, channel.quantity,
             channel.decimals, channel.label or sensor.label, sensor.driver, sensor.interval_s,
+            channel.max_interval_s,
         )
         for sensor in description.sensors
         for channel in sensor.channels

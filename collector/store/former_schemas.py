@@ -248,3 +248,5 @@ VERSION_4 = (
     )
     """,
 )
+
+VERSION_5 = ("ALTER TABLE series ADD COLUMN max_interval_s REAL",)

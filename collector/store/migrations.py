@@ -64,8 +64,15 @@ def _to_version_4(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
+def _to_version_5(database: sqlite3.Connection) -> None:
+    """How long a device leaves out what says nothing new: it says so when it describes itself again."""
+    for statement in former_schemas.VERSION_5:
+        database.execute(statement)
+
+
 _STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _to_version_2,
     _to_version_3,
     _to_version_4,
+    _to_version_5,
 )

@@ -1,11 +1,10 @@
 """The reader: what questions see of the store, on a connection of its own.
 
-It works while a collector writes and while none runs. It gives rows; what they mean is for
-collector.query to say.
+It works while a collector writes and while none runs; what rows mean collector.query says.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase, translate
 from pathlib import Path
 from typing import NamedTuple
@@ -24,8 +23,10 @@ from collector.store.rows import (
     DeviceRow,
     GapRow,
     LossRow,
+    RowHead,
     SeriesRow,
     batch_row,
+    rows_after,
     rows_between,
 )
 from collector.store.sizes import size_on_disk
@@ -84,7 +85,7 @@ class Reader:
         """Return the described series whose whole name a shell glob matches."""
         rows = self._database.execute(
             "SELECT sensor, channel, device.name, unit, quantity, decimals, series.label, driver,"
-            " interval_s FROM series JOIN device ON device.id = series.device"
+            " interval_s, max_interval_s FROM series JOIN device ON device.id = series.device"
             " ORDER BY device.name, series.id"
         )
         matches = re.compile(translate(pattern)).match
@@ -219,17 +220,16 @@ class Reader:
         )
         return dict(rows.fetchall())
 
-    def after(self, row_id: int) -> list[BatchRow]:
-        """Return the next rows committed after the one named, in the order of their commit.
+    def after(
+        self, row_id: int, is_wanted: Callable[[RowHead], bool] = lambda _: True
+    ) -> list[BatchRow]:
+        """Return the next rows committed after the one named, in order; not wanted ones without batches.
 
-        Whole, and not too many: a reader that lingers over an open question, such as a terminal
-        that was stopped, would keep the collector from ever checkpointing.
+        Not too many: a reader that lingers over an open question, such as a terminal that was
+        stopped, would keep the collector from ever checkpointing.
         """
-        rows = self._database.execute(
-            f"SELECT {BATCH} WHERE batch.id > ? ORDER BY batch.id LIMIT ?",
-            (row_id, _AFTER_ROWS),
-        )
-        return [batch_row(row) for row in rows]
+        with history.snapshot(self._database):
+            return rows_after(self._database, row_id, _AFTER_ROWS, is_wanted)
 
     def last_row_id(self) -> int:
         """Return the id of the newest row that was committed, 0 where there never was one."""

@@ -1,7 +1,7 @@
 """The rows that questions get: what the store knows of devices, series, gaps and batches."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from collector.clock import OWN, Dating
@@ -76,6 +76,12 @@ class SeriesRow(NamedTuple):
     label: str | None
     driver: str
     interval_s: float
+    max_interval_s: float | None
+
+    @property
+    def longest_s(self) -> float:
+        """How long nothing of it need come: readings that say nothing new may be left out."""
+        return max(self.interval_s, self.max_interval_s or 0.0)
 
 
 class BatchRow(NamedTuple):
@@ -94,6 +100,15 @@ class BatchRow(NamedTuple):
     is_sound: bool = True
 
 
+class RowHead(NamedTuple):
+    """Which row there is, whose it is, how much it holds and up to when (UTC, ns)."""
+
+    id: int
+    device: str
+    to_ns: int
+    readings: int
+
+
 def batch_row(row: tuple[Any, ...]) -> BatchRow:
     """Return the row of what was selected of a batch."""
     row_id, device, to_ns, sealed, boot, first_ns, last_ns, dated, offset_ns, error_ns, from_ns = (
@@ -102,6 +117,25 @@ def batch_row(row: tuple[Any, ...]) -> BatchRow:
     columns = (dated, offset_ns, error_ns, from_ns, to_ns)
     sound = is_sound(columns, first_ns, last_ns)
     return BatchRow(row_id, device, to_ns, sealed, dating_of(*columns), boot, sound)
+
+
+def rows_after(
+    database: sqlite3.Connection, row_id: int, limit: int, is_wanted: Callable[[RowHead], bool]
+) -> list[BatchRow]:
+    """Return the next rows behind one, in the order of their commit; of those that nobody wants no batches."""
+    heads = database.execute(
+        "SELECT batch.id, device.name, to_ns, readings FROM batch JOIN device ON device.id = device"
+        " WHERE batch.id > ? ORDER BY batch.id LIMIT ?",
+        (row_id, limit),
+    ).fetchall()
+    found = []
+    for head in map(RowHead._make, heads):
+        row = None
+        if is_wanted(head):
+            query = f"SELECT {BATCH} WHERE batch.id = ?"
+            row = database.execute(query, (head.id,)).fetchone()
+        found.append(batch_row(row) if row else BatchRow(head.id, head.device, head.to_ns, b""))
+    return found
 
 
 def rows_between(

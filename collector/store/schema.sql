@@ -64,6 +64,7 @@ CREATE TABLE series (
     label       TEXT,
     driver      TEXT NOT NULL,
     interval_s  REAL NOT NULL,
+    max_interval_s REAL,               -- what says nothing new is left out for so long; NULL: nothing is
     UNIQUE (device, sensor, channel)
 );
 
@@ -198,4 +199,4 @@ CREATE TABLE backup_stamp (
 
 INSERT INTO progress (sealed_row) VALUES (0);
 
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;

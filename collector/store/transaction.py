@@ -78,7 +78,6 @@ class Transaction:
             self._own_clock.heard(self.now_ns)
         crash_point("store_before_commit")
         self._database.execute("COMMIT")
-        self._batch_rows.committed()
         self.unsealed.committed()
         crash_point("store_after_commit")
 
@@ -88,7 +87,7 @@ class Transaction:
         self._forget_clocks()
         self._devices.forget()
         self.chunk_rows.forget()
-        self._batch_rows.rolled_back()
+        self._batch_rows.forget()
         self.unsealed.rolled_back()
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")

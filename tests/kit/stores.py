@@ -136,6 +136,16 @@ def change(path: Path, statement: str, *values: object) -> None:
         database.execute(statement, values)
 
 
+def heard_earlier(path: Path, by_s: float, device: str = "*") -> None:
+    """Let it be so much longer ago that anything of a device was stored."""
+    change(
+        path,
+        "UPDATE epoch SET heard_ns = heard_ns - ?"
+        " WHERE device IN (SELECT id FROM device WHERE name GLOB ?)",
+        round(by_s * SECOND_NS), device,
+    )  # fmt: skip
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keep every writer out, as a slow disk would."""

@@ -100,10 +100,9 @@ def test_what_can_be_sealed_is_counted(rig: BatchRig) -> None:
 def test_numbers_of_what_was_undone_come_again(file: Path, rig: BatchRig) -> None:
     """A hole would be told to who follows as something missed."""
     rig.add(batch(2))
-    rig.batch_rows.committed()
     rig.database.execute("BEGIN")
     rig.add(batch(3))
     rig.database.execute("ROLLBACK")
-    rig.batch_rows.rolled_back()
+    rig.batch_rows.forget()
     rig.add(batch(3))
     assert ids(file) == [1, 2, 3]

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from collector import query
 from collector.errors import StoreError
-from collector.store import Stored, former_schemas
+from collector.store import Stored, former_schemas, migrations
 from collector.store.database import FILE_NAME, VERSION, open_for_reading, open_for_writing
 from collector.store.soundness import checksum
 from collector.store.transaction import Transaction
@@ -32,6 +32,7 @@ from kit.stores import (
 from kit.wireworks import BOOT, CLOCK, EPOCH
 from wire import batches
 from wire.batches import ClockPair
+from wire.bodies import ChannelDescription, Describe, SensorDescription
 from wire.receiver import Arrived
 
 # As version 1 made it.
@@ -454,3 +455,26 @@ def test_batch_of_version_2_that_cannot_be_read(tmp_path: Path) -> None:
     open_for_writing(file).close()
     with open_reader(file) as reader:
         assert reader.range("*", 0, END_OF_TIME_NS).undecodable == 1
+
+
+def test_version_4_learns_how_long_nothing_new_is_left_out(tmp_path: Path) -> None:
+    """From the device, when it describes itself again; until then nobody knows."""
+    file = tmp_path / FILE_NAME
+    old = Version2(file)
+    old.epoch(EPOCH, batch(1))
+    old.database.execute(
+        "INSERT INTO series VALUES (NULL, 1, 'air', 't', 'degC', 'temperature', 1, NULL, 'host', 5.0)"
+    )
+    migrations.migrate(old.database, 2, 4)
+    old.database.close()
+    assert rows(file, "PRAGMA user_version") == [(4,)]
+    open_for_writing(file).close()
+    with open_reader(file) as reader:
+        (before,) = reader.series()
+    assert (before.interval_s, before.max_interval_s, before.longest_s) == (5.0, None, 5.0)
+    channel = ChannelDescription("t", "degC", "temperature", 1, None, 600.0)
+    with transaction(file) as group:
+        group.describe("greenhouse", Describe([SensorDescription("air", "host", 5.0, [channel])]))
+    with open_reader(file) as reader:
+        (after,) = reader.series()
+    assert (after.interval_s, after.max_interval_s, after.longest_s) == (5.0, 600.0, 600.0)

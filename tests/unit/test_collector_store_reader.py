@@ -183,7 +183,7 @@ def test_series_row_says_what_the_device_said(file: Path) -> None:
         assert reader.series("cellar/air.*") == [
             SeriesRow(
                 "cellar/air.temperature", "cellar", "degC", "temperature", 1,
-                "label of temperature", "synthetic:sine", 1.0,
+                "label of temperature", "synthetic:sine", 1.0, None,
             )
         ]  # fmt: skip
 

@@ -13,7 +13,7 @@ main() {
     [ "${2-}" != --remove ] || remove=yes
     case "${1-} ${2-}" in
         'device ' | 'device --remove') part=device extras=udp,mdns,serial system=(--system-site-packages) ;;
-        'collector ' | 'collector --remove') part=collector extras=collector system=() ;;
+        'collector ' | 'collector --remove') part=collector extras=collector,notify system=() ;;
         *) fail 'usage: sudo ./install.sh device|collector [--remove]' ;;
     esac
     name=telegauge-$part home=/opt/telegauge/$part

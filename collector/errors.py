@@ -27,3 +27,7 @@ class CertificateError(CollectorError):
 
 class WebError(CollectorError):
     """What is asked of the HTTP door cannot be done; the message says why."""
+
+
+class AlertError(CollectorError):
+    """What is asked of the alerts cannot be done; the message says why."""

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
+from collector.alert_settings import AlertSettings, check_alerts
 from collector.retention_settings import RetentionRule, check_retention
 from config.addresses import ADDRESS
 from config.notation import Notation, matching
@@ -116,9 +117,11 @@ class CollectorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             description="The first pattern that fits a series decides; where none does all is kept."
         ),
     ] = ()
+    alerts: AlertSettings = AlertSettings()
     logs: LogSettings = LogSettings()
 
 
 def check(settings: CollectorSettings) -> Iterable[tuple[KeyPath, str]]:
     """Yield (key path, message) for what the types cannot say."""
     yield from check_retention(settings.retention)
+    yield from check_alerts(settings.alerts)

@@ -12,7 +12,7 @@ from service.keyfile import KeyFileError
 
 COMMANDS = (
     "serve", "check", "schema", "status",
-    "series", "query", "tail", "gaps", "export", "backup", "verify", "seal", "delete", "command",
+    "series", "query", "tail", "top", "alert", "gaps", "export", "backup", "verify", "seal", "delete", "command",
     "invite", "devices", "revoke", "rotate", "password", "token",
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from collector import remote
+from collector.device_notes import DeviceNote
 from collector.report import Space, Status, device_statuses, growth_of
 from collector.server import Server
 from collector.services import Services
@@ -33,6 +34,7 @@ class Answers:
         self._space = services.space
         self._admission = services.admission
         self._datagrams = services.datagrams
+        self._notes = services.notes
         self._server = server
         self._store_file = store_file
         self._housekeeper = housekeeper
@@ -51,6 +53,7 @@ class Answers:
             self._sessions.duplicate_identities,
             len(self._sessions),
             space,
+            self._notes.copy(),
         )
 
     async def seal(self, _arguments: Mapping[str, Any]) -> bool:
@@ -82,7 +85,12 @@ class Answers:
         return await remote.command(self._sessions, self._store_file, arguments)
 
     def _status(
-        self, connected: list[str], duplicates: Set[str], sessions: int, space: Space
+        self,
+        connected: list[str],
+        duplicates: Set[str],
+        sessions: int,
+        space: Space,
+        notes: Mapping[str, DeviceNote],
     ) -> Status:
         reader = Reader(self._store_file)
         try:
@@ -91,7 +99,11 @@ class Answers:
                 store=str(self._store_file),
                 store_bytes=reader.size_bytes(),
                 devices=device_statuses(
-                    reader, connected, duplicates, unsealable=self._writer.unsealed.given_up()
+                    reader,
+                    connected,
+                    duplicates,
+                    unsealable=self._writer.unsealed.given_up(),
+                    notes=notes,
                 ),
                 space=space,
                 growth=growth_of(self._store_file, space),

@@ -12,9 +12,11 @@ from msgspec.structs import replace
 
 from collector import trust_file
 from collector.admission import Admission
+from collector.alerts.alerts import Alerts
 from collector.answers import Answers
 from collector.certificate import own_certificate
 from collector.datagrams import Datagrams
+from collector.following import Following
 from collector.health import Health
 from collector.interfaces import reachable_at
 from collector.invitations import Inviter
@@ -41,6 +43,7 @@ from service.stop import stop_signal
 from wire import __version__
 
 if TYPE_CHECKING:
+    from collector.web.changes import Handler
     from collector.web.web import Web
 
 _log = structlog.get_logger()
@@ -83,6 +86,7 @@ class Collector:
             self.trust.close()
             raise
         self.sessions = Sessions()
+        self.following = Following(store_file)
         self.writer = Writer(
             database,
             loop.call_soon_threadsafe,
@@ -97,6 +101,14 @@ class Collector:
         self.space = FreeSpace(store_file.parent, settings.store.min_free_bytes)
         self.datagrams = Datagrams(self.writer.store_datagrams, self.space.is_low)
         self.admission = Admission(settings.devices.plain_on_loopback)
+        self.alerts = Alerts(
+            settings,
+            self.following,
+            state_folder,
+            lambda: self.sessions.devices,
+            self.trust.is_revoked,
+            self._trouble,
+        )
         self.services = Services(
             self.writer,
             self.sessions,
@@ -107,6 +119,8 @@ class Collector:
             self.admission,
             settings.devices.plain_on_loopback,
             certificate.fingerprint,
+            described=self.alerts.described,
+            stopped=self.alerts.stopped,
         )
         self.server = Server(listen, partial(Session, self.services), self.admission, secured)
         if self.trust.know_by(certificate.fingerprint):
@@ -126,20 +140,27 @@ class Collector:
             self.services, self.server, store_file, self.housekeeper, self._configuration
         )
         self.answers = answers
-        self.web = self._new_web(settings, state_folder, access) if settings.web.enabled else None
+        members = {
+            **self.alerts.handlers(),
+            "command": answers.command,
+            "invite": membership.invite,
+            "devices": membership.devices,
+            "revoke": membership.revoke,
+            "rotate": membership.rotate,
+        }
+        self.web = None
+        if settings.web.enabled:
+            self.web = self._new_web(settings, state_folder, access, members)
+            self.alerts.told = self.web.alerts.tell
         granting = Granting(access, self._reached, self._end_strangers)
         self.control = ControlServer(
             runtime_folder / "control",
             {
                 **granting.handlers(),
+                **members,
                 "status": self._status,
                 "seal": answers.seal,
                 "delete": answers.delete,
-                "command": answers.command,
-                "invite": membership.invite,
-                "devices": membership.devices,
-                "revoke": membership.revoke,
-                "rotate": membership.rotate,
             },
         )
         self.notifier = Notifier()
@@ -157,6 +178,7 @@ class Collector:
             await self.datagrams.start(self.server.address)
             if self.web is not None:
                 await self.web.start()
+            self.alerts.start()
             await self.control.start()  # the last: who is answered may connect a device
             await self._serve(stop)
         finally:
@@ -194,6 +216,8 @@ class Collector:
             session.stop()
         self.datagrams.stop()
         await self.control.close()
+        await self.alerts.close()
+        await self.following.close()
         closed = await asyncio.to_thread(self.housekeeper.close, _CLOSE_STORE_S)
         closed &= await asyncio.to_thread(self.writer.close, _CLOSE_STORE_S)
         if not closed:
@@ -214,16 +238,21 @@ class Collector:
     def _configuration(self) -> Configuration:
         return self.reloader.configuration
 
-    def _new_web(self, settings: CollectorSettings, state_folder: Path, access: Access) -> "Web":
+    def _new_web(
+        self,
+        settings: CollectorSettings,
+        state_folder: Path,
+        access: Access,
+        handlers: Mapping[str, "Handler"],
+    ) -> "Web":
         from collector.web.web import Web  # 5 MB that nobody else needs
 
         status = partial(self.answers.status, {})
-        return Web(settings, self.store_file, state_folder, access, status, self._trouble)
+        return Web(settings, self.following, state_folder, access, status, self._trouble, handlers)
 
     def _delivered(self) -> None:
         self.sessions.catch_up()
-        if self.web is not None:
-            self.web.committed()
+        self.following.committed()
 
     async def _status(self, arguments: Mapping[str, Any]) -> Status:
         status = await self.answers.status(arguments)
@@ -231,7 +260,7 @@ class Collector:
 
     def _troubles(self) -> list[str]:
         """Say what somebody should do about how it runs."""
-        troubles = self.reloader.configuration.troubles()
+        troubles = [*self.reloader.configuration.troubles(), *self.alerts.troubles()]
         return troubles if self.web is None else [*troubles, *self.web.troubles()]
 
     def _trouble(self) -> str:
@@ -256,5 +285,6 @@ class Collector:
         self.space.set_floor(now.store.min_free_bytes)
         self.housekeeper.retain(kept_by(now.retention))
         self.services.allow_plain(now.devices.plain_on_loopback)
+        await self.alerts.take_up(now)
         if self.web is not None:
             await self.web.take_up(now)

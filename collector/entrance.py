@@ -166,6 +166,9 @@ class Entrance:
         self, reason: str, detail: str, retry_after_s: float = 0.0, device: str | None = None
     ) -> None:
         self.has_told = True
+        if device is not None and self._services.trust.find(device) is not None:
+            told = f"somebody at {self._caller.peer} says to be it, and was not let in: {detail}"
+            self._services.notes.trouble(device, "device_not_let_in", told, time.time_ns())
         _log.warning(
             "device_not_let_in",
             peer=str(self._caller.peer),

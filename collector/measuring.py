@@ -25,11 +25,13 @@ class Measured(NamedTuple):
 class Measuring:
     """The measurements of one session. Of each hour of a boot the best is told, as it gets better.
 
-    `is_answered`: the peer says what its clocks show; an older one does not.
+    `is_answered`: the peer says what its clocks show; an older one does not. `latest`: what was
+    measured last, whether it was worth telling or not.
     """
 
     def __init__(self) -> None:
         self.is_answered = True
+        self.latest: Measured | None = None
         self._token = FIRST_TOKEN - 1
         self._asked_s: float | None = None
         self._told: dict[bytes, Pair] = {}
@@ -56,10 +58,11 @@ class Measuring:
             self.is_answered = False
             return None
         pair = _pair(pong.clock.boot_ns, wall_ns - half_trip_ns, is_vouched, half_trip_ns)
+        self.latest = Measured(pong.clock, pair)
         if not self._is_better(pong.clock.boot_id, pair):
             return None
         self._told = {pong.clock.boot_id: pair}
-        return Measured(pong.clock, pair)
+        return self.latest
 
     def _is_better(self, boot_id: bytes, pair: Pair) -> bool:
         told = self._told.get(boot_id)

@@ -3,16 +3,21 @@ running collector.
 """
 
 import time
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
+from msgspec.structs import replace
 
+from collector.device_notes import ClockNote, DeviceNote, SessionNote, Trouble
+from collector.device_states import Facts, State, shortest, state_of
 from collector.space import free_bytes
 from collector.store import HoldsStatus, Reader, sizes_of
 from service.reload import Configuration
 
 RECENT_S = 86_400
+_NO_NOTES: Mapping[str, DeviceNote] = MappingProxyType({})
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -45,6 +50,8 @@ class DeviceStatus(msgspec.Struct, frozen=True):
 
     `datagrams` is None where it never sent any; `duplicate_identity`: two devices use its name.
     `sealing_failed`: what comes of it is kept as it came, by a fault that the log tells of.
+    `interval_s` is what `state` goes by. `session`, `clock` and `troubles` are
+    what a running collector remembers.
     """
 
     device: str
@@ -56,6 +63,11 @@ class DeviceStatus(msgspec.Struct, frozen=True):
     datagrams: Datagrams | None = None
     duplicate_identity: bool = False
     sealing_failed: bool = False
+    state: State = "never_seen"
+    interval_s: float | None = None
+    session: SessionNote | None = None
+    clock: ClockNote | None = None
+    troubles: tuple[Trouble, ...] = ()
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -123,6 +135,7 @@ def device_statuses(
     duplicates: Set[str] = frozenset(),
     now_ns: int | None = None,
     unsealable: Set[int] = frozenset(),
+    notes: Mapping[str, DeviceNote] = _NO_NOTES,
 ) -> list[DeviceStatus]:
     """Return a status a device.
 
@@ -132,11 +145,13 @@ def device_statuses(
         duplicates: the devices whose name two of them use at the same time.
         now_ns: what the last 24 h are counted from (UTC); None: now.
         unsealable: the rows of the devices that cannot be sealed.
+        notes: what is remembered of each device.
     """
     now_ns = time.time_ns() if now_ns is None else now_ns
     losses = reader.losses(now_ns - RECENT_S * 10**9)
     datagrams = reader.datagrams()
-    return [
+    intervals_s = shortest((each.device, each.longest_s) for each in reader.series())
+    statuses = [
         DeviceStatus(
             row.name,
             row.label,
@@ -147,9 +162,24 @@ def device_statuses(
             Datagrams(*datagrams[row.id]) if row.id in datagrams else None,
             row.name in duplicates,
             row.id in unsealable,
+            interval_s=intervals_s.get(row.name),
         )
         for row in reader.devices()
     ]
+    return [_judged(each, notes.get(each.device, DeviceNote()), now_ns) for each in statuses]
+
+
+def _judged(device: DeviceStatus, note: DeviceNote, now_ns: int) -> DeviceStatus:
+    interval_s = note.interval_s or device.interval_s
+    facts = Facts(device.heard_ns, interval_s, device.connected, bool(note.backlog))
+    return replace(
+        device,
+        interval_s=interval_s,
+        state=state_of(facts, now_ns),
+        session=note.session,
+        clock=note.clock,
+        troubles=note.troubles,
+    )
 
 
 def growth_of(path: Path, space: Space, now_ns: int | None = None) -> Growth:

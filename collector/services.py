@@ -1,14 +1,16 @@
 """What every session of a collector uses."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from collector.admission import Admission
 from collector.datagrams import Datagrams
+from collector.device_notes import DeviceNotes
 from collector.sessions import DeviceSession, Sessions
 from collector.space import FreeSpace
 from collector.store import Writer
 from collector.trust import Trust
-from wire.bodies import ByeReason
+from wire.bodies import ByeReason, Describe
 
 NOT_EVEN_HERE = (
     "collector.yaml says `plain_on_loopback: false`, so this machine's devices need a key as well: "
@@ -16,12 +18,17 @@ NOT_EVEN_HERE = (
 )
 
 
+def _nobody(*_: object) -> None:
+    """Tell nobody."""
+
+
 @dataclass(slots=True)
 class Services:
     """`version` is what devices are told of this program.
 
     `plain_on_loopback`: this machine's own devices may come without TLS and key. `fingerprint`: SHA-256
-    of the collector's certificate.
+    of the collector's certificate. `described` is told what a device says of its series, `stopped` that
+    its agent was stopped in order.
     """
 
     writer: Writer
@@ -33,6 +40,9 @@ class Services:
     admission: Admission
     plain_on_loopback: bool
     fingerprint: bytes
+    notes: DeviceNotes = field(default_factory=DeviceNotes)
+    described: Callable[[str, Describe], None] = _nobody
+    stopped: Callable[[str], None] = _nobody
 
     def allow_plain(self, is_allowed: bool) -> None:
         """Let this machine's own devices come without TLS and key, or no more: who is here goes."""

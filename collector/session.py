@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from collector.device_notes import ClockNote, SessionNote
 from collector.entrance import Caller, Entrance
 from collector.intake import DISK_FULL, DISK_FULL_RETRY_S, Intake
 from collector.measuring import EVERY_S, Measuring
@@ -20,7 +21,7 @@ from collector.results import CommandError, Results
 from collector.services import Services
 from service.kernelclock import kernel_synchronised
 from service.stream import ConversationStream
-from wire.bodies import ByeReason, Command, OpenDatagrams, Pong, Result
+from wire.bodies import ByeReason, Command, Describe, End, Hold, OpenDatagrams, Pong, Result
 from wire.conversation import SILENCE_S, Closed, Event, State
 from wire.errors import LocalProtocolError
 from wire.greetings import Auth, Hello, Join
@@ -39,6 +40,8 @@ _RETRY_S = 60.0
 _SEND_BUFFER_BYTES = 16 * 1024
 _REPORT_EVERY_S = 10.0
 _BEHIND = "the writer is behind"
+# What nobody has to look at.
+_GOOD_ENDS = (ByeReason.STOPPING, ByeReason.REPLACED, ByeReason.REVOKED)
 _ARE_YOU_ALIVE = 1  # the token of a PING
 
 
@@ -74,8 +77,8 @@ class Session(ConversationStream):
     def happened(self, event: Event) -> None:
         """Act on what the device said."""
         match event:
-            case Arrived():  # nearly all, so it is asked for first
-                self._take(event)
+            case Arrived() if self._intake is not None:  # nearly all, so it is asked for first
+                self._intake.take(event)
             case Hello() | Join() | Auth():
                 self._entrance.take(event)
             case Pong(token=token) if token == _ARE_YOU_ALIVE:
@@ -91,11 +94,9 @@ class Session(ConversationStream):
             case Dropped():
                 self._note_dropped(event)
             case _:
-                self._take(event)
-
-    def _take(self, event: Event) -> None:
-        assert self._intake is not None, "the receiver lets nothing through before HELLO"
-        self._intake.take(event)
+                assert self._intake is not None, "the receiver lets nothing through before HELLO"
+                self._intake.take(event)
+                self._note(event)
 
     def settled(self) -> None:
         """Hand what has arrived to the writer; read no more if too much waits there."""
@@ -108,6 +109,7 @@ class Session(ConversationStream):
 
     def ended(self, closed: Closed) -> None:
         """Say once how it ended."""
+        self._note_end(closed)
         self._services.sessions.ended(self)
         self._results.end()
         for handle in (self._reporting, self._asking, self._giving_way):
@@ -175,14 +177,17 @@ class Session(ConversationStream):
             hello.device, self, self.receiver, services.writer, services.space, services.datagrams
         )
         services.sessions.greeted(self, hello.device)
+        peer, over_tls = str(self._caller.peer), self._caller.fingerprint is not None
+        note = SessionNote(time.time_ns(), peer, hello.agent, over_tls)
+        services.notes.began(hello.device, note)
         self.receiver.ready(services.version, services.fingerprint)
         self._reporting = self._loop.call_later(_REPORT_EVERY_S, self._report)
         self._ask_for_clock()
         _log.info(
             "session_started",
             device=hello.device,
-            peer=str(self._caller.peer),
-            tls=self._caller.fingerprint is not None,
+            peer=peer,
+            tls=over_tls,
             agent=hello.agent,
         )
 
@@ -212,6 +217,34 @@ class Session(ConversationStream):
         measured = self._measuring.answered(pong, now_s, wall_ns, is_vouched)
         if measured is not None and self._intake is not None:
             self._intake.measured(measured)
+        if self._measuring.latest is not None and self.device is not None:
+            clock, pair = self._measuring.latest
+            ahead_ns = clock.wall_ns - pair.wall_ns
+            note = ClockNote(wall_ns, ahead_ns, pair.error_ns, clock.synchronised)
+            self._services.notes.clock(self.device, note)
+
+    def _note(self, event: Event) -> None:
+        assert self.device is not None, "the receiver lets nothing through before HELLO"
+        notes = self._services.notes
+        match event:
+            case Describe():
+                notes.describes(self.device, event)
+                self._services.described(self.device, event)
+            case Hold():
+                notes.holds(self.device, event.epochs)
+            case End():  # said when all before it is acknowledged
+                notes.sent_all(self.device, event.epoch)
+
+    def _note_end(self, closed: Closed) -> None:
+        device, services = self.device, self._services
+        if device is None or services.sessions.of(device) is not self:
+            return  # nobody's, or another one has taken its place
+        services.notes.ended(device)
+        if closed.by_peer and (closed.reason, closed.detail) == (ByeReason.STOPPING, ""):
+            services.stopped(device)
+        if closed.reason not in _GOOD_ENDS:
+            detail = closed.detail or closed.reason.replace("_", " ")
+            services.notes.trouble(device, closed.reason, detail, time.time_ns())
 
     def _give_way(self, was_alive: bool) -> None:
         assert self.device is not None, "only a device's session is replaced"
@@ -227,6 +260,10 @@ class Session(ConversationStream):
     def _note_dropped(self, dropped: Dropped) -> None:
         self._dropped += 1
         if dropped.detail:
+            assert self.device is not None, "only a device sends batches"
+            self._services.notes.trouble(
+                self.device, "batch_rejected", dropped.detail, time.time_ns()
+            )
             _log.warning(
                 "batch_rejected",
                 device=self.device,

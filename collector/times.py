@@ -28,6 +28,13 @@ def zone_of(name: str) -> tzinfo:
         return datetime.now().astimezone().tzinfo or UTC
 
 
+def zone_name(zone: tzinfo, now_ns: int) -> str:
+    """Return a zone as browsers know it: its name, or where it has none its offset now."""
+    if isinstance(zone, ZoneInfo) and zone.key:
+        return zone.key
+    return datetime.fromtimestamp(now_ns // 10**9, zone).isoformat()[-6:]
+
+
 def parse_when(text: str, zone: tzinfo, now_ns: int) -> int:
     """Return an instant in UTC ns; one without an offset is in `zone`.
 

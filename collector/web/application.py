@@ -1,11 +1,10 @@
 """The application: which path is answered by what."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import tzinfo
 from functools import partial
 from typing import Any
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,21 +12,25 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.gaps import meaning
-from collector.report import DeviceStatus, Status
+from collector.report import Status
 from collector.store import GapRow, Reader
+from collector.times import zone_name
 from collector.web import latest, metrics, pages
 from collector.web.asked import Asked
+from collector.web.assets import PREFIX, Assets
 from collector.web.encoding import TIMES, Clock
 from collector.web.latest import Latest
 from collector.web.live import Hub
-from collector.web.login import Login
 from collector.web.problems import Refused, answer, problem
 from collector.web.reading import Reading
 from collector.web.readings import readings
 from collector.web.streaming import Streamed
 from config.problems import did_you_mean, shown
+from wire import __version__
 
 _API = "/api/v1"
+# The views of the page: which one is meant, it reads from the address itself.
+VIEWS = ("/", "/chart", "/devices", "/alerts")
 
 
 class Application:
@@ -44,13 +47,13 @@ class Application:
         self,
         reading: Reading,
         hub: Hub,
-        login: Login,
         status: Callable[[], Awaitable[Status]],
         zone: Callable[[], tzinfo],
         web_facts: Callable[[], metrics.WebFacts],
         trouble: Callable[[], str],
     ) -> None:
         self.latest = Latest()
+        self._assets = Assets()
         self._reading = reading
         self._hub = hub
         self._status = status
@@ -58,23 +61,22 @@ class Application:
         self._web_facts = web_facts
         self._trouble = trouble
         reads = {
-            "/": self._index,
+            **dict.fromkeys(VIEWS, self._page),
+            "/api": self._index,
             "/healthz": self._healthz,
             "/metrics": self._metrics,
-            f"{_API}/devices": self._devices,
+            f"{_API}/about": self._about,
             f"{_API}/series": self._series,
             f"{_API}/latest": self._latest,
             f"{_API}/readings": self._readings,
             f"{_API}/gaps": self._gaps,
             f"{_API}/live": self._live,
         }
-        self._paths = [*reads, "/login"]
+        self._paths = list(reads)
         self.asgi = Starlette(
             routes=[
                 *(Route(path, act, methods=["GET"]) for path, act in reads.items()),
-                Route("/login", login.show, methods=["GET"]),
-                Route("/login", login.log_in, methods=["POST"]),
-                Route("/logout", login.log_out, methods=["POST"]),
+                Route(f"{PREFIX}/{{digest}}/{{name:path}}", self._file, methods=["GET"]),
             ],
             exception_handlers={
                 Refused: _refused,
@@ -82,6 +84,31 @@ class Application:
                 Exception: _failed,
             },
         )
+
+    def add(self, routes: Iterable[Route]) -> None:
+        """Answer also what another part answers, such as the login."""
+        for route in routes:
+            self.asgi.router.routes.append(route)
+            if "GET" in (route.methods or ()):
+                self._paths.append(route.path)
+
+    async def _page(self, request: Request) -> Response:
+        return self._assets.page(request)
+
+    async def _file(self, request: Request) -> Response:
+        return self._assets.file(request)
+
+    async def _about(self, request: Request) -> Response:
+        """Say what a page has to know of the collector."""
+        asked = self._asked(request)
+        facts = {
+            "version": __version__,
+            "page": self._assets.digest,
+            "time_zone": zone_name(asked.zone, asked.now_ns),
+            "now": asked.now_ns // 10**6,
+            "has_login": request.state.has_login,
+        }
+        return answer(facts)
 
     async def _index(self, request: Request) -> Response:
         self._asked(request)
@@ -101,13 +128,6 @@ class Application:
             status = await self._status()
         text = metrics.text(status, self._web_facts())
         return Response(text, 200, None, metrics.MEDIA_TYPE)
-
-    async def _devices(self, request: Request) -> Response:
-        asked = self._asked(request, "time")
-        clock = _clock(asked)
-        with self._reading.question():
-            status = await self._status()
-        return answer({"devices": [_device(each, clock) for each in status.devices]})
 
     async def _series(self, request: Request) -> Response:
         asked = self._asked(request, "pattern")
@@ -171,14 +191,6 @@ async def _failed(_request: Request, _error: Exception) -> Response:
 
 def _clock(asked: Asked) -> Clock:
     return Clock(asked.choice("time", TIMES), asked.zone)
-
-
-def _device(device: DeviceStatus, clock: Clock) -> Mapping[str, Any]:
-    facts: dict[str, Any] = msgspec.to_builtins(device)
-    facts["heard"] = clock.one(facts.pop("heard_ns"))
-    loss = facts["loss"]
-    loss["latest"] = clock.one(loss.pop("latest_ns"))
-    return facts
 
 
 def _gap(gap: GapRow, clock: Clock) -> Mapping[str, Any]:

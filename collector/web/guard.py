@@ -11,6 +11,7 @@ What a proxy on this machine hands on is not from this machine.
 
 import time
 from collections.abc import Callable, Mapping
+from urllib.parse import urlencode
 
 import structlog
 from starlette.requests import Request
@@ -39,7 +40,8 @@ _UNKNOWN = "this token is not known; it may have been taken away"
 _HEADERS: Mapping[str, str] = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    # Without any, browsers would not say either where the form of a login comes from.
+    "referrer-policy": "same-origin",
     "cache-control": "no-store",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -133,7 +135,7 @@ class Guard:
                 return pages.closed()
             raise Refused(403, pages.HOW_TO_OPEN)
         if token is None and _wants_page(request) and request.method in _READS:
-            return RedirectResponse("/login", 303)
+            return RedirectResponse(_login_for(request), 303)
         raise Refused(
             401,
             _NOBODY if token is None else _UNKNOWN,
@@ -164,6 +166,13 @@ class _Sent:
             headers += [each for each in pairs if each[0] not in has]
             message = {**message, "headers": headers}
         await self._send(message)
+
+
+def _login_for(request: Request) -> str:
+    """Return where to log in, so that what was asked for is shown then."""
+    url = request.url
+    wanted = f"{url.path}?{url.query}" if url.query else url.path
+    return "/login" if wanted == "/" else f"/login?{urlencode({'to': wanted})}"
 
 
 def _told(request: Request, refused: Refused) -> Response:

@@ -3,6 +3,7 @@
     id: ROW, data: {"readings": [pieces]}   what one row of the store holds of the series asked for
     event: missed                           rows that are gone already: ask /api/v1/readings
     event: dropped                          so many events this listener was too slow for
+    event: alert                            an alert that has come, changed or is over
 
 Rows of the store have numbers that only grow, without holes until they are sealed: who comes back
 with Last-Event-ID gets what is still there, and is told where there is a hole.
@@ -11,21 +12,19 @@ with Last-Event-ID gets what is still there, and is told where there is a hole.
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from fnmatch import translate
 from functools import partial
 from typing import Any
 
 import orjson
-import structlog
 
-from collector.store import BatchRow, Part, Reader, parts_of
+from collector.following import Following, Row, decoded
+from collector.store import BatchRow, Part, Reader, RowHead
 from collector.web.encoding import Clock, encoded
 from collector.web.pieces import pieces_of
 from collector.web.problems import Refused
 from collector.web.reading import Reading
-
-_log = structlog.get_logger()
 
 MAX_LISTENERS = 32
 # How many hear of what was before they came, at a time.
@@ -40,11 +39,11 @@ _HEARTBEAT = b": alive\n\n"
 
 
 class _Row:
-    """A row, decoded once; its pieces are written once for all who want them alike."""
+    """A row, decoded; its pieces are written once for all who want them alike."""
 
-    def __init__(self, row: BatchRow) -> None:
+    def __init__(self, row: Row) -> None:
         self.id = row.id
-        self._parts = [part for part in parts_of(row) if part is not None]
+        self._parts = row.parts
         self._written: dict[tuple[str, str], bytes] = {}
 
     def event(self, matches: Callable[[str], Any], clock: Clock) -> bytes:
@@ -71,8 +70,8 @@ class Listener:
         self.at_row = at_row
         self.dropped = 0
         self._is_over = False
-        self._matches = re.compile(translate(pattern)).match
-        self._clock = clock
+        self.matches = re.compile(translate(pattern)).match
+        self.clock = clock
         self._waiting: deque[bytes] = deque()
         self._dropped_untold = 0
         self._news = asyncio.Event()
@@ -82,7 +81,7 @@ class Listener:
         if row.id > self.at_row:
             yield from self.passed(row.id - 1)
             self.at_row = row.id
-            if event := row.event(self._matches, self._clock):
+            if event := row.event(self.matches, self.clock):
                 yield event
 
     def passed(self, row_id: int) -> Iterator[bytes]:
@@ -127,14 +126,16 @@ class Listener:
 class Hub:
     """Brings what was committed to all who listen. `dropped` counts what all were too slow for."""
 
-    def __init__(self, reading: Reading) -> None:
+    look_every_s = _LOOK_EVERY_S
+
+    def __init__(self, reading: Reading, following: Following) -> None:
         self._reading = reading
+        self._following = following
         self._listeners: set[Listener] = set()
         self._present: set[Listener] = set()  # those that have caught up
         self._catching_up = asyncio.Semaphore(MAX_CATCHING_UP)
-        self._work: asyncio.Task[None] | None = None
-        self._is_news = False
         self._dropped = 0
+        following.follow(self)
 
     def __len__(self) -> int:
         return len(self._listeners)
@@ -144,13 +145,31 @@ class Hub:
         """How many events were dropped."""
         return self._dropped + sum(each.dropped for each in self._listeners)
 
-    def committed(self) -> None:
-        """Note that something was; costs nothing where nobody listens."""
-        if not self._present:
-            return
-        self._is_news = True
-        if self._work is None or self._work.done():
-            self._work = asyncio.get_running_loop().create_task(self._look())
+    @property
+    def at_row(self) -> int | None:
+        """What all have heard of who have caught up; None: nobody has."""
+        return min((each.at_row for each in self._present), default=None)
+
+    def is_wanted(self, _row: RowHead) -> bool:
+        """Say that each row is worth to be decoded while anybody listens."""
+        return bool(self._present)
+
+    def heard(self, rows: Sequence[Row]) -> None:
+        """Bring rows to who listens."""
+        for row in map(_Row, rows):
+            for listener in self._present:
+                listener.put(listener.heard(row))
+
+    def passed(self, row_id: int) -> None:
+        """Tell who has missed something that there is nothing more up to a row."""
+        for listener in self._present:
+            listener.put(listener.passed(row_id))
+
+    def tell(self, event: str, series: str | None, facts: Callable[[Clock], Any]) -> None:
+        """Tell who listens of something beside readings; `series`: of which it is, None: of many."""
+        for listener in self._present:
+            if series is None or listener.matches(series):
+                listener.put([_told(event, facts(listener.clock))])
 
     async def listen(self, pattern: str, clock: Clock, after_row: int | None) -> Listener:
         """Let somebody listen, from behind a row on, or from now on; `leave` has to follow.
@@ -182,56 +201,26 @@ class Hub:
             while is_behind:
                 rows, newest = await self._reading.do(partial(_behind, at_row=listener.at_row))
                 for row in rows:
-                    for event in listener.heard(_Row(row)):
+                    for event in listener.heard(_Row(decoded(row))):
                         yield event
                 is_behind = bool(rows)
             for event in listener.passed(newest):
                 yield event
         self._present.add(listener)
-        self.committed()  # what was meanwhile
+        self._following.committed()  # what was meanwhile
         async for event in listener.events():
             yield event
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End all."""
         for listener in self._listeners:
             listener.end()
-        if self._work is not None:
-            self._work.cancel()
-            await asyncio.gather(self._work, return_exceptions=True)
-
-    async def _look(self) -> None:
-        while self._is_news and self._present:
-            self._is_news = False
-            try:
-                await self._read()
-            except Refused as refused:  # the next commit, if there is one, makes another attempt
-                _log.warning("live_not_read", detail=refused.detail)
-            await asyncio.sleep(_LOOK_EVERY_S)
-
-    async def _read(self) -> None:
-        """Read what is new to anybody who has caught up."""
-        while self._present:
-            at_row = min(each.at_row for each in self._present)
-            rows, newest = await self._reading.do(partial(_decoded, at_row=at_row))
-            for row in rows:
-                for listener in self._present:
-                    listener.put(listener.heard(row))
-            if not rows:
-                for listener in self._present:
-                    listener.put(listener.passed(newest))
-                return
 
 
 def _behind(reader: Reader, at_row: int) -> tuple[list[BatchRow], int]:
     """Return the rows behind one; where there are none, up to which there were some."""
     newest = reader.last_row_id()
     return reader.after(at_row), newest
-
-
-def _decoded(reader: Reader, at_row: int) -> tuple[list[_Row], int]:
-    rows, newest = _behind(reader, at_row)
-    return [_Row(row) for row in rows], newest
 
 
 def _told(event: str, facts: dict[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from html import escape
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -38,7 +39,7 @@ _INDEX = """
 _LOGOUT = '<form method="post" action="/logout"><button>Log out</button></form>'
 _LOGIN = """
 <h1>Telegauge</h1>
-{alert}<form method="post" action="/login">
+{alert}<form method="post" action="/login{query}">
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" autofocus required>
 <button>Log in</button>
@@ -63,10 +64,11 @@ def index(has_login: bool) -> Response:
     return _page(_INDEX + (_LOGOUT if has_login else ""))
 
 
-def login(alert: str = "", status: int = 200) -> Response:
-    """Return the page that asks for the password, with what was wrong."""
+def login(to: str = "/", alert: str = "", status: int = 200) -> Response:
+    """Return the page that asks for the password, with what was wrong; it leads `to` a path."""
     told = f'<p role="alert">{escape(alert)}</p>' if alert else ""
-    return _page(_LOGIN.format(alert=told), status)
+    query = "" if to == "/" else escape("?" + urlencode({"to": to}))
+    return _page(_LOGIN.format(alert=told, query=query), status)
 
 
 def closed() -> Response:

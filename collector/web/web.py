@@ -1,18 +1,23 @@
 """The HTTP door as one part of the collector: built, started, reloaded and closed as a whole."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import tzinfo
 from pathlib import Path
 
 import structlog
 
 from collector.errors import CertificateError, ListenError
+from collector.following import Following
 from collector.report import Status, WebStatus
 from collector.settings import CollectorSettings
 from collector.times import zone_of
 from collector.web.access import Access
+from collector.web.alerts import WebAlerts
 from collector.web.application import Application
 from collector.web.certificate import Certificates
+from collector.web.changes import Changes, Handler
+from collector.web.devices import Devices
 from collector.web.door import Door
 from collector.web.granting import DEFAULT_PORT, Reached, urls
 from collector.web.guard import Guard
@@ -35,18 +40,21 @@ class Web:
     """The HTTP door of one collector. To be built inside a running event loop.
 
     Args:
+        following: of the store.
         status: how the collector is doing.
         trouble: why it is not well, "" where it is.
+        handlers: what answers `devices` and each change, as on the control socket.
     """
 
     def __init__(
         self,
         settings: CollectorSettings,
-        store_file: Path,
+        following: Following,
         state_folder: Path,
         access: Access,
         status: Callable[[], Awaitable[Status]],
         trouble: Callable[[], str],
+        handlers: Mapping[str, Handler],
     ) -> None:
         self._settings = settings
         self._zone = zone_of(settings.time_zone)
@@ -56,16 +64,23 @@ class Web:
         self._certificates = Certificates(
             state_folder, lambda: own_names(listen, self._settings.web.names)
         )
-        self._reading = Reading(store_file)
-        self.hub = Hub(self._reading)
+        self._reading = Reading(following.store_file)
+        self.hub = Hub(self._reading, following)
         self._login = Login(access, self._logins)
         self.application = Application(
-            self._reading, self.hub, self._login, status, lambda: self._zone, self._facts, trouble
+            self._reading, self.hub, status, self._zone_now, self._facts, trouble
         )
+        self.application.add(self._login.routes())
+        devices = Devices(
+            self._reading, self.application.latest, status, handlers["devices"], self._zone_now
+        )
+        self.application.add(devices.routes())
+        self.alerts = WebAlerts(self.hub, handlers, self._zone_now)
+        self.application.add(self.alerts.routes())
+        self.application.add(Changes(self._login, handlers, self._zone_now).routes())
         self._guard = Guard(self.application.asgi, access, self._logins, self._names)
         self.door = Door(listen, self._guard)
         self._task: asyncio.Task[None] | None = None
-        self.committed = self.hub.committed
 
     async def start(self) -> None:
         """Open the door; where its port is taken, go on without until it is free."""
@@ -79,7 +94,7 @@ class Web:
             return
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self.hub.close()
+        self.hub.close()
         await self.door.close()
         await asyncio.to_thread(self._reading.close)
 
@@ -144,6 +159,9 @@ class Web:
         shown = self._certificates.shown
         fingerprint = None if shown is None else shown.fingerprint.hex(":").upper()
         return Reached(urls(self._settings.web.listen), fingerprint, "; ".join(self.troubles()))
+
+    def _zone_now(self) -> tzinfo:
+        return self._zone
 
     def _facts(self) -> WebFacts:
         return WebFacts(

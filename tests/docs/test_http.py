@@ -6,13 +6,18 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from collector.commands import query
+from collector.device_states import STATES
+from collector.membership import Standing
 from collector.summaries import AGGREGATES
-from collector.web.application import Application
+from collector.web.application import VIEWS, Application
+from collector.web.changes import Changes
 from collector.web.encoding import FORMATS, TIMES
 from collector.web.question import PARAMETERS
 from kit.documents import ROOT, examples, lines_to_type, rows
@@ -78,7 +83,7 @@ def test_tables_name_all_there_is(rig: WebRig) -> None:
     """Every path with its parameters, every parameter, every word."""
     named = {row[0].strip("`"): row[2] for row in rows(TEXT) if row[0].startswith("`/")}
     application: Application = rig.web.application
-    assert set(named) == set(application._paths) - {"/", "/login"}
+    assert set(named) == set(application._paths) - {*VIEWS, "/login"}
     for path, parameters in named.items():
         wrong = rig.client.get(f"{path}?no=1")
         if path != "/healthz":
@@ -115,3 +120,14 @@ def test_words_are_those_of_the_command_line(rig: WebRig) -> None:
         assert rig.client.get(f"/api/v1/readings?quality={wrong}").status == 400
         with pytest.raises(SystemExit):
             parser.parse_args(["*", "--quality", wrong])
+
+
+def test_changes_are_named(rig: WebRig) -> None:
+    """Each with its path, and every word for how a device stands."""
+    named = {row[0].strip("`") for row in rows(TEXT) if row[0].startswith("`POST ")}
+    changes = Changes(rig.web._login, {}, lambda: UTC).routes()
+    assert {f"POST {route.path}".replace("{name}", "NAME") for route in changes} <= named
+    first_cells = {row[0] for row in rows(TEXT)}
+    assert {f"`{state}`" for state in STATES} <= first_cells
+    for word in get_args(Standing):
+        assert f"`{word}`" in TEXT

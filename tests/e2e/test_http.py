@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from kit import programs
 from kit.lan import Host, two_hosts
 from kit.programs import Program
 from kit.waiting import wait_until
-from kit.webs import Client, is_closed_by_peer, listening, trusting
+from kit.webs import Client, Reply, is_closed_by_peer, listening, trusting
 
 SENSORS = "  air: {driver: 'synthetic:sine', interval: 100ms}\n"
 PASSWORD = "correct horse battery"
@@ -98,6 +99,102 @@ def test_taken_port_does_not_keep_the_collector_from_storing(tmp_path: Path) -> 
         second.end()
 
 
+def set_password(collector: Program, *prefix: str) -> str:
+    """Set the password as a person does; return what that says."""
+    ran = subprocess.run(
+        [*prefix, sys.executable, "-m", "collector", "password", "-c", collector.config],
+        check=False, env=collector.environment, input=f"{PASSWORD}\n", text=True,
+        capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def change(client: Client, path: str, *, headers: Any = (), **body: Any) -> Reply:
+    """Ask for a change, by default with the password."""
+    whole = {"password": PASSWORD} | body
+    return client.post(path, json.dumps(whole), **dict(headers))
+
+
+def device_of(client: Client, name: str) -> dict[str, Any]:
+    """What is said of a device; empty where nothing is."""
+    devices = client.get("/api/v1/devices").json["devices"]
+    return next((each for each in devices if each["device"] == name), {})
+
+
+def test_invitation_over_http_is_accepted(tmp_path: Path) -> None:
+    """A real join takes its token; the device gets another key, obeys, and is shut out."""
+    port, web_port = programs.free_port(), programs.free_port()
+    collector = programs.collector(tmp_path / "collector", port, plain=False, web_port=web_port)
+    agent = Program("device", "run", tmp_path / "device", f"sensors:\n{SENSORS}")
+    client = Client(web_port)
+    try:
+        collector.start()
+        set_password(collector)
+        agent.start()
+        made = change(client, "/api/v1/invitations", name="greenhouse").json
+        invited = device_of(client, "greenhouse")
+        assert (invited["state"], invited["standing"]) == ("never_seen", "invited")
+        joined = agent.command("join", made["token"])
+        assert joined.returncode == 0, joined.stderr
+        wait_until(lambda: device_of(client, "greenhouse")["state"] == "live", 60)
+        here = device_of(client, "greenhouse")
+        assert (here["standing"], here["session"]["over_tls"]) == ("joined", True)
+        wait_until(lambda: device_of(client, "greenhouse")["clock"])
+        wait_until(lambda: device_of(client, "greenhouse")["agent"])
+
+        path = "/api/v1/devices/greenhouse"
+        read = change(client, f"{path}/command", name="read_now", arguments=["air"]).json
+        assert read["outcome"] == "done", read
+        assert list(read["values"]) == ["greenhouse/air.value"]
+        forbidden = change(client, f"{path}/command", name="output", arguments=["fan", "on"]).json
+        assert forbidden["outcome"] == "failed"
+        assert "not allowed" in forbidden["detail"]
+        assert change(client, f"{path}/rotate").json == {"is_used": True}
+
+        assert change(client, f"{path}/revoke").status == 200
+        gone = device_of(client, "greenhouse")
+        assert (gone["standing"], gone["connected"], gone["session"]) == ("revoked", False, None)
+        assert collector.stop() == 0, collector.said()
+    finally:
+        agent.end()
+        collector.end()
+
+
+def test_changes_want_the_password(pair: tuple[Program, Program, Client]) -> None:
+    """On the collector's own machine, from its own page, and by no token; who guesses waits."""
+    collector, _, client = pair
+    ping = "/api/v1/devices/pi/command"
+    wait_until(lambda: device_of(client, "pi").get("state") == "live")
+    assert change(client, ping, name="ping").json["password"] == "unset"
+    set_password(collector)
+    assert change(client, ping, name="ping").json["outcome"] == "done"
+    assert change(client, ping, name="ping", headers={"Origin": ""}).status == 403
+    token = json.loads(collector.command("token", "reader", "--json").stdout)["token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    refused = change(client, ping, name="ping", headers=bearer)
+    assert (refused.status, refused.json["detail"]) == (403, "a token only reads")
+    for given, why in ((None, "missing"), ("wrong", "wrong")):
+        refused = change(client, "/api/v1/devices/pi/revoke", password=given)
+        assert (refused.status, refused.json["password"]) == (403, why)
+    guesses = [change(client, ping, name="ping", password="guess").status for _ in range(11)]
+    assert guesses[-1] == 429
+    assert change(client, ping, name="ping").status == 429
+    assert device_of(client, "pi")["standing"] == "no key"
+
+
+def test_killed_agent_turns_late(pair: tuple[Program, Program, Client]) -> None:
+    """Within seconds, with what went wrong; and is live again when it is back."""
+    _, device, client = pair
+    wait_until(lambda: device_of(client, "pi").get("state") == "live")
+    device.kill()
+    wait_until(lambda: device_of(client, "pi")["state"] == "late", 40)
+    [trouble] = device_of(client, "pi")["troubles"]
+    assert trouble["what"] == "connection_lost"
+    device.start()
+    wait_until(lambda: device_of(client, "pi")["state"] in ("live", "draining"), 40)
+
+
 @pytest.fixture
 def hosts() -> Iterator[tuple[Host, Host]]:
     """The collector's machine, and somebody else's."""
@@ -131,13 +228,7 @@ def test_from_another_machine(hosts: tuple[Host, Host], tmp_path: Path) -> None:
         moved = curl("-o", "/dev/null", "-w", "%{redirect_url}", f"http://{server.address}:8889/")
         assert moved == f"{base}/"
 
-        set_it = subprocess.run(
-            [*server.prefix, sys.executable, "-m", "collector", "password", "-c", collector.config],
-            check=False, env=collector.environment, input=f"{PASSWORD}\n", text=True,
-            capture_output=True, timeout=60,
-        )  # fmt: skip
-        assert set_it.returncode == 0, set_it.stderr
-        assert base in set_it.stdout
+        assert base in set_password(collector, *server.prefix)
         assert curl(*code, f"{base}/api/v1/latest") == "401"
         log_in = ("--data-urlencode", f"password={PASSWORD}", "-c", "jar", f"{base}/login")
         assert curl(*code, *log_in) == "403"  # without Origin

@@ -11,10 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from collector.alerts.report import Report
+from collector.following import Following
+from collector.offline import do_offline
+from collector.remote import command
 from collector.report import Status, stored_status
+from collector.sessions import Sessions
 from collector.settings import CollectorSettings, WebSettings
 from collector.store import Reader, open_for_writing
 from collector.web.access import Access
+from collector.web.changes import Handler
 from collector.web.granting import Granting
 from collector.web.web import Web
 from kit.programs import free_port
@@ -100,7 +106,7 @@ def trusting() -> ssl.SSLContext:
 
 
 class WebRig:
-    """A door that serves; `client` asks it in plain, `secure` over TLS.
+    """A door that serves; `client` asks it in plain, `secure` over TLS. No device is connected.
 
     `trouble`: why its collector is not well.
     """
@@ -115,6 +121,7 @@ class WebRig:
         self.trouble = ""
         self.web: Web
         self.access: Access
+        self.following: Following
         self.granting: Granting
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -122,7 +129,7 @@ class WebRig:
     def commit(self, device: str, *batches: Arrived) -> None:
         """Store what came of a device, and tell the door."""
         commit(self.file, device, *batches)
-        self._loop.call_soon_threadsafe(self.web.committed)
+        self._loop.call_soon_threadsafe(self.following.committed)
 
     def do(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run something in the door's loop."""
@@ -144,20 +151,42 @@ class WebRig:
     def stop(self) -> None:
         """End it."""
         self.do(self.web.close())
+        self.do(self.following.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(WITHIN_S)
         self._loop.close()
 
     async def _start(self) -> None:
         self.access = Access(self.folder)
+        self.following = Following(self.file)
         self.web = Web(
-            self.settings, self.file, self.folder, self.access, self._status, lambda: self.trouble
-        )
+            self.settings, self.following, self.folder, self.access, self._status,
+            lambda: self.trouble, self._handlers(),
+        )  # fmt: skip
         self.granting = Granting(self.access, self.web.reached, self.web.end_strangers)
         await self.web.start()
 
     async def _status(self) -> Status:
         return await asyncio.to_thread(self._stored)
+
+    def _handlers(self) -> dict[str, Handler]:
+        """What the commands of these names do where no collector runs."""
+
+        def offline(name: str) -> Handler:
+            async def handle(arguments: Mapping[str, Any]) -> Any:
+                where = (self.settings, self.file, self.folder)
+                return await asyncio.to_thread(do_offline, *where, name, arguments)
+
+            return handle
+
+        async def send(arguments: Mapping[str, Any]) -> Any:
+            return await command(Sessions(), self.file, arguments)
+
+        async def alerts(_arguments: Mapping[str, Any]) -> Any:
+            return Report([], [])
+
+        handlers = {name: offline(name) for name in ("invite", "devices", "revoke")}
+        return handlers | {"command": send, "alerts": alerts}
 
     def _stored(self) -> Status:
         reader = Reader(self.file)

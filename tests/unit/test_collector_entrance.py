@@ -562,3 +562,18 @@ def test_fingerprint_is_that_of_the_connection(play: Callable[[Scenario], None])
         assert tls.peer_fingerprint(writer.transport) == rig.certificate.fingerprint
 
     play(scenario)
+
+
+def test_notes_say_that_somebody_claims_to_be_a_device(play: Callable[[Scenario], None]) -> None:
+    """Of one that is known, with where it was; names that nobody has are not remembered."""
+
+    async def scenario(rig: ServerRig) -> None:
+        rig.let_in()
+        for name in ("greenhouse", "greenhouse", "nobody"):
+            await refused(rig, name, key=bytes(32))
+        (trouble,) = rig.services.notes.of("greenhouse").troubles
+        assert (trouble.what, trouble.count) == ("device_not_let_in", 2)
+        assert "127.0.0.1" in trouble.detail
+        assert set(rig.services.notes.copy()) == {"greenhouse"}
+
+    play(scenario)

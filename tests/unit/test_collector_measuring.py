@@ -50,6 +50,16 @@ def test_source_says_who_stands_behind_it() -> None:
         assert found.pair.source is source
 
 
+def test_latest_is_at_hand_whether_it_was_told_or_not() -> None:
+    """What the clock shows now is worth knowing, although the store has better pairs."""
+    measuring = Measuring()
+    assert measuring.latest is None
+    assert measured(measuring, 0, 0.1) == measuring.latest
+    assert measured(measuring, SECOND_NS, 0.9) is None
+    assert measuring.latest is not None
+    assert measuring.latest.clock == moment(SECOND_NS)
+
+
 def test_best_of_an_hour_is_told() -> None:
     """And only where it is better than what was told: each costs a commit."""
     measuring = Measuring()

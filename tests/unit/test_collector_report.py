@@ -1,10 +1,12 @@
 """collector.report: what the store alone says of each device, and how much room it has."""
 
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from collector.device_notes import ClockNote, DeviceNote, SessionNote, Trouble
 from collector.report import (
     RECENT_S,
     Datagrams,
@@ -43,7 +45,7 @@ def test_store_alone_does_not_know_who_is_connected(file: Path) -> None:
     assert (status.running, status.store, status.sessions) == (False, str(file), None)
     assert status.store_bytes >= file.stat().st_size
     cellar, greenhouse = status.devices
-    assert cellar == DeviceStatus("cellar", "by the window", None, 0, None)
+    assert cellar == DeviceStatus("cellar", "by the window", None, 0, None, interval_s=1.0)
     assert (greenhouse.device, greenhouse.readings) == ("greenhouse", 2)
     assert (greenhouse.loss, greenhouse.datagrams) == (Loss(), None)
     assert greenhouse.connected is None
@@ -96,6 +98,25 @@ def test_running_collector_knows_what_cannot_be_sealed(file: Path) -> None:
     with open_reader(file) as reader:
         statuses = device_statuses(reader, [], unsealable={2})
     assert [each.device for each in statuses if each.sealing_failed] == ["cellar"]
+
+
+def test_state_is_told_with_what_it_goes_by(file: Path) -> None:
+    """What the device told of its interval goes before what is stored; without notes the store alone."""
+    commit(file, "greenhouse", batch(1))
+    session = SessionNote(1, "192.0.2.7:40000", "telegauge-device 1", over_tls=True)
+    clock = ClockNote(1, 2, 3, synchronised=True)
+    trouble = Trouble("silence", "it said nothing", 5)
+    note = DeviceNote(session, clock, (trouble,), frozenset([bytes(16)]), 3600.0)
+    with open_reader(file) as reader:
+        (alone,) = device_statuses(reader, None)
+        (draining,) = device_statuses(reader, ["greenhouse"], notes={"greenhouse": note})
+        later_ns = time.time_ns() + 3000 * 10**9
+        (silent,) = device_statuses(reader, None, now_ns=later_ns)
+        (slow,) = device_statuses(reader, None, now_ns=later_ns, notes={"greenhouse": note})
+    assert (alone.state, alone.session, alone.clock, alone.troubles) == ("live", None, None, ())
+    assert (draining.state, draining.interval_s) == ("draining", 3600.0)
+    assert (draining.session, draining.clock, draining.troubles) == (session, clock, (trouble,))
+    assert (silent.state, slow.state) == ("silent", "live")
 
 
 def test_last_24_hours_are_those_before_now(file: Path) -> None:

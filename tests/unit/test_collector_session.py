@@ -16,7 +16,7 @@ from collector.store.writer import REQUEST_BYTES
 from kit.servers import Scenario, ServerRig, all_said, bodies, player
 from kit.stores import OTHER_EPOCH, arrived, batch, described, locked, rows
 from kit.waiting import WITHIN_S, until
-from kit.wireworks import BOOT, EPOCH, HELD, sealed_batch
+from kit.wireworks import BOOT, EPOCH, HELD, damaged, sealed_batch
 from service.kernelclock import kernel_synchronised
 from wire import conversation, frames
 from wire.batches import ClockPair
@@ -686,5 +686,70 @@ def test_connection_loses_its_place_only_at_the_door(play: Callable[[Scenario], 
         await until(lambda: not rig.admission.places)
         device.send_batches(batch(1))
         await device.acknowledged(EPOCH, 1)
+
+    play(scenario)
+
+
+def test_notes_say_how_a_device_stands(play: Callable[[Scenario], None]) -> None:
+    """Its session, its interval, its clock, and that it still sends what it kept."""
+
+    async def scenario(rig: ServerRig) -> None:
+        now_ns = time.time_ns()
+        rig.device_clock = lambda: Moment(BOOT, 5, time.time_ns() + 3600 * 10**9, True)
+        device = await rig.device()
+        notes = rig.services.notes
+        device.send(described("air.temperature", interval_s=7.0))
+        await device.hold(EPOCH, OTHER_EPOCH)
+        await until(lambda: notes.of("greenhouse").clock)
+        note = notes.of("greenhouse")
+        assert note.session is not None
+        assert note.session.since_ns >= now_ns
+        assert (note.session.agent, note.session.over_tls) == ("test", False)
+        assert note.interval_s == 7.0
+        assert note.clock is not None
+        assert note.clock.synchronised
+        assert abs(note.clock.ahead_ns - 3600 * 10**9) < 20 * 10**9
+        assert notes.draining == {"greenhouse"}
+        device.send_together(batch(1, epoch=OTHER_EPOCH), End(OTHER_EPOCH, "restarted", 1, 1))
+        await device.acknowledged(OTHER_EPOCH, 1, ended=True)
+        assert notes.draining == set()
+        await device.leave()
+        await rig.all_gone()
+        assert notes.of("greenhouse").session is None
+        (trouble,) = notes.of("greenhouse").troubles
+        assert (trouble.what, trouble.count) == ("connection_lost", 1)
+
+    play(scenario)
+
+
+def test_notes_of_a_rejected_batch(play: Callable[[Scenario], None]) -> None:
+    """What was wrong with it; and a stop is no trouble."""
+
+    async def scenario(rig: ServerRig) -> None:
+        device = await rig.device()
+        await device.hold(EPOCH)
+        device.write(frames.encode_batch(damaged(sealed_batch())))
+        await until(lambda: rig.services.notes.of("greenhouse").troubles)
+        device.send(Bye("stopping"))
+        await rig.all_gone()
+        (trouble,) = rig.services.notes.of("greenhouse").troubles
+        assert trouble.what == "batch_rejected"
+        assert "checksum" in trouble.detail
+
+    play(scenario)
+
+
+def test_newer_session_is_the_one_that_is_noted(play: Callable[[Scenario], None]) -> None:
+    """The end of the one that it replaced takes nothing away."""
+
+    async def scenario(rig: ServerRig) -> None:
+        former = await rig.device()
+        newer = await rig.device()
+        await former.closed()
+        await until(lambda: len(rig.sessions) == 1)
+        note = rig.services.notes.of("greenhouse")
+        assert note.session is not None
+        assert note.troubles == ()
+        await newer.leave()
 
     play(scenario)

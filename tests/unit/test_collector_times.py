@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector import times
-from collector.times import END_OF_TIME_NS, parse_when, told, zone_of
+from collector.times import END_OF_TIME_NS, parse_when, told, zone_name, zone_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -180,3 +180,9 @@ def test_machine_without_a_named_zone_has_an_offset(
         link.symlink_to(tmp_path / target)
     monkeypatch.setattr(times, "_LOCAL_TIME", link)
     assert told(NOW_NS, zone_of("system")).startswith("2026-09-2")
+
+
+def test_zone_as_browsers_know_it() -> None:
+    """By its name; a machine that has none tells its offset."""
+    assert zone_name(SEOUL, NOW_NS) == "Asia/Seoul"
+    assert zone_name(timezone(timedelta(hours=-3, minutes=-30)), NOW_NS) == "-03:30"

@@ -115,7 +115,7 @@ def test_health(rig: WebRig) -> None:
 
 def test_index_leads_to_all(rig: WebRig) -> None:
     """Each link on it works."""
-    page = rig.client.get("/").body.decode()
+    page = rig.client.get("/api").body.decode()
     links = [part.partition('"')[0] for part in page.split('href="')[1:]]
     assert len(links) >= 7
     for link in links:
@@ -124,8 +124,11 @@ def test_index_leads_to_all(rig: WebRig) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/metrics"]
-    + [f"/api/v1/{name}" for name in ("devices", "series", "latest", "readings", "gaps", "live")],
+    ["/api", "/metrics"]
+    + [
+        f"/api/v1/{name}"
+        for name in ("about", "devices", "series", "latest", "readings", "gaps", "live")
+    ],
 )
 def test_unknown_parameters_are_told(rig: WebRig, path: str) -> None:
     """With those that are known: a typing error must not look like an answer."""

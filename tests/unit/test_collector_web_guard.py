@@ -54,13 +54,13 @@ def test_requests_without_a_name_or_with_two(rig: WebRig) -> None:
 def test_this_machine_asks_all(rig: WebRig) -> None:
     """Plain and over TLS; every answer has the headers that keep browsers strict."""
     for client in (rig.client, rig.secure):
-        for path in ("/", DEVICES, "/metrics"):
+        for path in ("/api", DEVICES, "/metrics"):
             reply = client.get(path)
             assert reply.status == 200
             assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
             assert "script" not in reply.headers["Content-Security-Policy"]
             assert reply.headers["X-Content-Type-Options"] == "nosniff"
-            assert reply.headers["Referrer-Policy"] == "no-referrer"
+            assert reply.headers["Referrer-Policy"] == "same-origin"
             assert reply.headers["Cache-Control"] == "no-store"
             assert reply.headers["Access-Control-Allow-Origin"] is None
 
@@ -118,6 +118,8 @@ def test_browsers_are_sent_to_the_login(far: WebRig) -> None:
     far.access.set_password(new_password("correct horse"))
     reply = far.secure.get("/", **PAGE)
     assert (reply.status, reply.headers["Location"]) == (303, "/login")
+    reply = far.secure.get("/chart?last=1h", **PAGE)
+    assert reply.headers["Location"] == "/login?to=%2Fchart%3Flast%3D1h"
     assert far.secure.get(DEVICES).status == 401
     assert far.secure.get(DEVICES, Cookie=f"{COOKIE}=guess").status == 401
     assert far.secure.get("/login", **PAGE).status == 200
@@ -136,7 +138,7 @@ def test_fault_of_ours_ends_one_request(rig: WebRig, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(rig.web.application, "_status", lambda: 1 / 0)
     logs = LogCapture()
     monkeypatch.setattr(guard, "_log", structlog.wrap_logger(None, processors=[logs]))
-    reply = rig.client.get(DEVICES)
+    reply = rig.client.get("/metrics")
     assert reply.status == 500
     assert "division" not in reply.json["detail"]
     wait_until(lambda: logs.entries)  # whoever asked is told first

@@ -36,7 +36,7 @@ def present(rig: WebRig, count: int) -> None:
 def test_what_is_committed_comes(rig: WebRig) -> None:
     """From now on; each as its row, of the series asked for; nothing is read where nobody listens."""
     rig.commit("pi", batch(1))
-    assert rig.web.hub._work is None
+    assert rig.following._work is None
     with (
         listening(rig.client, "?pattern=pi/air.*&time=ns") as one,
         listening(rig.client, "?pattern=cellar/*") as other,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_password_lets_in(rig: WebRig) -> None:
     assert "domain" not in given
     cookie = {"Cookie": f"{COOKIE}={cookie_of(reply)}"}
     assert rig.secure.get(SERIES, **cookie).status == 200
-    assert b"/logout" in rig.secure.get("/", **cookie).body
+    assert b"/logout" in rig.secure.get("/api", **cookie).body
     assert rig.secure.post("/logout", **cookie).status == 303
     assert rig.secure.get(SERIES, **cookie).status == 401
 
@@ -90,3 +91,18 @@ def test_few_try_at_a_time(rig: WebRig, monkeypatch: pytest.MonkeyPatch) -> None
     """Each takes a processor and memory."""
     monkeypatch.setattr(login, "MAX_WAITING", 0)
     assert rig.secure.post("/login", "password=correct+horse").status == 503
+
+
+@pytest.mark.parametrize(
+    ("to", "leads_to"),
+    [
+        ("/chart?last=1h", "/chart?last=1h"), ("//evil.example", "/"), ("/\\evil.example", "/"),
+        ("https://evil.example", "/"), ("/a\r\nSet-Cookie: x=y", "/"), ("", "/"),
+    ],
+)  # fmt: skip
+def test_login_leads_to_what_was_asked_for(rig: WebRig, to: str, leads_to: str) -> None:
+    """To a path of ours, and to nothing of anybody else's."""
+    reply = rig.secure.post(f"/login?{urlencode({'to': to})}", "password=correct+horse")
+    assert (reply.status, reply.headers["Location"]) == (303, leads_to)
+    shown = rig.secure.get(f"/login?{urlencode({'to': to})}").body
+    assert (b"evil" in shown) is False

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from collector.web import pages
 
 PAGES = [
-    pages.index(False), pages.index(True), pages.login(), pages.login("no", 401), pages.closed(),
+    pages.index(False), pages.index(True), pages.login(), pages.login("/chart?last=1h&compare=day", "no", 401), pages.closed(),
     pages.refusal("no", 421),
 ]  # fmt: skip
 
@@ -31,6 +31,6 @@ def test_page_keeps_its_own_policy(page: Response) -> None:
 
 def test_what_is_said_is_escaped() -> None:
     """A page is no place for what somebody sends."""
-    for page in (pages.login("<b>&", 401), pages.refusal("<b>&", 421)):
+    for page in (pages.login("/<b>&", "<b>&", 401), pages.refusal("<b>&", 421)):
         assert b"&lt;b&gt;&amp;" in bytes(page.body)
     assert pages.closed().status_code == 403

@@ -62,7 +62,6 @@ class Intake:
         self._open = OpenBody()
         self._group: list[bytes] = []
         self._committing: asyncio.TimerHandle | None = None
-        self._standing: asyncio.TimerHandle | None = None
         self.closed_bytes = 0
         self._closed_batches = 0
 
@@ -146,11 +145,9 @@ class Intake:
             raise SpoolError(f"{self._near.path}: {error}") from error
 
     def _stand_still(self) -> None:
-        """Let nothing be read for a moment from now on; whatever fills the disk may be gone by then."""
+        """Let nothing be read for a moment; whatever fills the disk may be gone by then."""
         self.is_full = True
-        if self._standing is not None:
-            self._standing.cancel()  # it would go on too early
-        self._standing = asyncio.get_running_loop().call_later(_FULL_S, self._go_on)
+        asyncio.get_running_loop().call_later(_FULL_S, self._go_on)
 
     def _check(self) -> None:
         """Try nothing again on a file that has failed: what seems to work then may be lost."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kit.browsers import Screen
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: its event loop is that of the whole thread
 def browser() -> "Iterator[Browser]":
     """The browser."""
     pytest.importorskip("playwright", reason="Playwright is not installed (pip install .[test])")

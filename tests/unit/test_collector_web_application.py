@@ -40,7 +40,7 @@ def test_series(rig: WebRig) -> None:
     assert series == {
         "series": "cellar/air.temperature", "device": "cellar", "unit": "degC",
         "quantity": "temperature", "decimals": 1, "label": "label of temperature",
-        "driver": "synthetic:sine", "interval_s": 1.0,
+        "driver": "synthetic:sine", "interval_s": 1.0, "max_interval_s": None,
     }  # fmt: skip
 
 

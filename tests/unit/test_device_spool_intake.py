@@ -295,26 +295,6 @@ def test_read_is_refused_where_nothing_can_go(home: Home) -> None:
     play(scenario())
 
 
-def test_rest_counts_from_the_last_failure(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end of an earlier one does not end it: nothing would have room yet."""
-    monkeypatch.setattr(intake, "_FULL_S", 0.4)
-
-    async def scenario() -> None:
-        async with home.opened() as spool:
-            loop = asyncio.get_running_loop()
-            accept(spool, 1.0)
-            with patch.object(spool.near, "close_batch", raising("full")):
-                assert not spool.intake.close_batch()
-                first_s = loop.time()
-                await until(lambda: loop.time() >= first_s + 0.2)
-                assert not spool.intake.close_batch()
-                last_s = loop.time()
-            await until(lambda: not spool.intake.is_full)
-            assert loop.time() - last_s >= 0.39
-
-    play(scenario())
-
-
 @pytest.mark.usefixtures("short_rest")
 def test_reads_of_a_tick_wait_for_room(home: Home) -> None:
     """Under `strict`, with a full disk: they are tried again, and then are on the card."""

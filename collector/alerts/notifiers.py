@@ -27,6 +27,8 @@ from service import keyfile
 WITHIN_S = 60.0
 _MAX_OUTPUT_BYTES = 4096
 _LAST_WORDS_S = 1.0
+# Whoever was killed is gone at once, but on a machine that has other things to do.
+_GONE_S = 10.0
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 
@@ -166,7 +168,7 @@ async def _run(
         with contextlib.suppress(ProcessLookupError):  # and whatever it has started
             os.killpg(transport.get_pid(), signal.SIGKILL)
         transport.close()
-        await _within(_LAST_WORDS_S, program.gone)
+        await _within(_GONE_S, program.gone)
 
 
 class _Program(asyncio.SubprocessProtocol):

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import msgspec
 
+from collector import own_file
 from collector.errors import TrustError
 from service import keyfile
 
 FILE_NAME = "trust.db"
 VERSION = 1
 _BUSY_TIMEOUT_S = 10.0
+# EXTRA: the deletion of the journal, which is the commit, is on disk too.
+_PRAGMAS = "PRAGMA foreign_keys = ON; PRAGMA synchronous = EXTRA;"
 _SCHEMA = """
 CREATE TABLE member (
     name        TEXT PRIMARY KEY,
@@ -74,7 +77,7 @@ class TrustFile:
         self.path = path
         keyfile.check(path)
         try:
-            self._database = _open(path)
+            self._database = own_file.opened(path, _SCHEMA, VERSION, _PRAGMAS, _BUSY_TIMEOUT_S)
         except (OSError, sqlite3.Error) as error:
             raise TrustError(_told(path, error)) from None
 
@@ -128,31 +131,6 @@ def put_member(database: sqlite3.Connection, member: Member) -> None:
         f" ON CONFLICT (name) DO UPDATE SET {updates}",
         msgspec.structs.astuple(member),
     )
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    if not path.exists():
-        keyfile.write(path, b"")  # its journal gets the same mode and owner
-    database = sqlite3.connect(
-        path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
-    try:
-        database.execute("PRAGMA foreign_keys = ON")
-        # EXTRA: the deletion of the journal, which is the commit, is on disk too.
-        database.execute("PRAGMA synchronous = EXTRA")
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise sqlite3.NotSupportedError(
-                f"a newer telegauge-collector made it (version {version}, known: {VERSION})"
-            )
-        if version == 0:
-            database.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
-            )
-    except BaseException:
-        database.close()
-        raise
-    return database
 
 
 def _told(path: Path, error: Exception) -> str:

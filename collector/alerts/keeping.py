@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from collector import own_file
 from collector.alerts.expected import Expected
 from collector.alerts.lives import Alert
 from collector.alerts.outbox import Notification
@@ -29,6 +30,7 @@ LAZY_S = 10.0
 # So many alerts that are over are kept; the oldest goes.
 MAX_OVER = 1000
 _BUSY_TIMEOUT_S = 5.0
+_PRAGMAS = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 _SCHEMA = """
 CREATE TABLE alert (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE notification (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
@@ -121,7 +123,7 @@ class Keeping:
 
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
-            self._database = _open(self.path)
+            self._database = own_file.opened(self.path, _SCHEMA, VERSION, _PRAGMAS, _BUSY_TIMEOUT_S)
         return self._database
 
     def _failed(self, error: Exception) -> None:
@@ -187,30 +189,6 @@ def _put(database: sqlite3.Connection, table: str, key: int | str, data: bytes |
             f"INSERT OR REPLACE INTO {table} ({column}, data) VALUES (?, ?)",  # noqa: S608 - ours
             (key, data),
         )
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    if not path.exists():
-        keyfile.write(path, b"")  # for its owner alone; its journal gets the same mode and owner
-    database = sqlite3.connect(
-        path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
-    try:
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise sqlite3.NotSupportedError(
-                f"a newer telegauge-collector made it (version {version}, known: {VERSION})"
-            )
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        if version == 0:
-            database.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
-            )
-    except BaseException:
-        database.close()
-        raise
-    return database
 
 
 def _is_no_use(error: Exception) -> bool:

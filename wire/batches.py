@@ -45,7 +45,7 @@ MAX_SEALED_BYTES = HEADER_BYTES + MAX_BODY_BYTES + CHECKSUM_BYTES
 _LEAST_SEALED_BYTES = HEADER_BYTES + CHECKSUM_BYTES
 
 _DEFLATED = 1
-_SYNCHRONISED = 2
+SYNCHRONISED = 2
 _HEADER = struct.Struct("<BBHI16sQQ16sqqqq")
 _SIZE = _CHECKSUM = struct.Struct("<I")
 _DEFLATE_FROM_BYTES = 256
@@ -91,7 +91,7 @@ class Header(NamedTuple):
 
 def seal(body: blocks.OpenBody, place: Place, boot_id: bytes, clock: ClockPair) -> bytes:
     """Fix an open body as the batch at `place`: from here on its bytes never change."""
-    flags = _SYNCHRONISED if clock.synchronised else 0
+    flags = SYNCHRONISED if clock.synchronised else 0
     data = body.encoded()
     if len(data) >= _DEFLATE_FROM_BYTES:
         deflated = zlib.compress(data, 1)
@@ -207,7 +207,7 @@ def _unpack(data: bytes) -> Header:
         version, flags, readings, size_bytes, epoch, seq, before,
         boot_id, boot_ns, wall_ns, first_ns, last_ns,
     ) = _HEADER.unpack_from(data)  # fmt: skip
-    if version != VERSION or flags > _DEFLATED | _SYNCHRONISED:
+    if version != VERSION or flags > _DEFLATED | SYNCHRONISED:
         raise BatchError(f"batch version {version}, flags {flags}; known: version 1, flags 0 to 3")
     if not 1 <= readings <= MAX_READINGS:
         raise BatchError(f"{readings} readings, accepted: 1 to {MAX_READINGS}")
@@ -221,7 +221,7 @@ def _unpack(data: bytes) -> Header:
     if first_ns + offset_ns < -_MAX_NUMBER or last_ns + offset_ns > _MAX_NUMBER:
         raise BatchError("times are outside of what nanoseconds since 1970 can say")
     place = _new(Place, (epoch, seq, before))
-    clock = _new(ClockPair, (boot_ns, wall_ns, flags >= _SYNCHRONISED))
+    clock = _new(ClockPair, (boot_ns, wall_ns, flags >= SYNCHRONISED))
     return _new(Header, (readings, size_bytes, place, boot_id, clock, first_ns, last_ns))
 
 

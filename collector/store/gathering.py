@@ -13,7 +13,6 @@ import numpy.typing as npt
 from collector.clock import OWN
 from collector.store.chunks import Columns, Run
 from collector.store.layouts import (
-    SYNCHRONISED,
     Bodies,
     Layout,
     are_laid_out,
@@ -150,25 +149,28 @@ class Gathered:
         """Take what batches of one layout hold, but of those that cannot be what their header says."""
         headers = headers_of([batch.sealed for batch in which])
         is_own = np.array([batch.row.dating is OWN for batch in which])
-        is_told = _are_as_told(layout, headers, bodies)
-        is_told &= ~is_own | (headers["flags"] & SYNCHRONISED != 0)
+        times = [numbers_at(bodies, block.times_at, block.reads, "<i8") for block in layout.blocks]
+        is_told = _are_as_told(layout, headers, times)
+        is_told &= ~is_own | (headers["flags"] & batches.SYNCHRONISED != 0)
         if not is_told.all():
             sides = is_told.tolist()
             for batch in [batch for batch, its in zip(which, sides, strict=True) if not its]:
                 self._cannot_read(batch)
             which = [batch for batch, its in zip(which, sides, strict=True) if its]
             headers, bodies, is_own = headers[is_told], bodies[is_told], is_own[is_told]
+            times = [boot_ns[is_told] for boot_ns in times]
         if not which:
             return
         numbers = [batch.number for batch in which]
         datings = [(batch.row.dating.known, batch.row.dating.error_ns) for batch in which]
+        spans = [(len(list(its)), dating) for dating, its in groupby(datings)]
         offsets_ns = np.array([batch.row.dating.offset_ns or 0 for batch in which])
         own_ns = headers["wall_ns"] - headers["boot_ns"]
         offsets_ns = np.where(is_own, own_ns, offsets_ns)[:, np.newaxis].view(np.uint64)
-        for block in layout.blocks:
+        for block, boot_ns in zip(layout.blocks, times, strict=True):
             reads = block.reads
             # Unsigned numbers wrap, and so come out right whatever the offset of an odd clock pair.
-            times_ns = numbers_at(bodies, block.times_at, reads, "<u8") + offsets_ns
+            times_ns = boot_ns.view(np.uint64) + offsets_ns
             values, qualities = [], []
             for column in block.columns:
                 values.append(numbers_at(bodies, column.values_at, reads, "<f8").reshape(-1))
@@ -178,7 +180,7 @@ class Gathered:
                     if at is None
                     else numbers_at(bodies, at, reads, "u1").reshape(-1)
                 )
-            runs = tuple([Run(reads * len(list(its)), *dating) for dating, its in groupby(datings)])
+            runs = tuple([Run(reads * count, *dating) for count, dating in spans])
             found = _Blocks(
                 numbers, reads, times_ns.view(np.int64).reshape(-1), values, qualities, runs
             )
@@ -186,14 +188,13 @@ class Gathered:
 
 
 def _are_as_told(
-    layout: Layout, headers: npt.NDArray[np.void], bodies: Bodies
+    layout: Layout, headers: npt.NDArray[np.void], times: Sequence[Times]
 ) -> npt.NDArray[np.bool_]:
     """Return of which batches the header tells how many readings they hold, and from when to when."""
     first_ns, last_ns = headers["first_ns"][:, np.newaxis], headers["last_ns"][:, np.newaxis]
     told: npt.NDArray[np.bool_] = headers["readings"] == layout.readings
-    for block in layout.blocks:
-        times_ns = numbers_at(bodies, block.times_at, block.reads, "<i8")
-        told &= ((first_ns <= times_ns) & (times_ns <= last_ns)).all(axis=1)
+    for boot_ns in times:
+        told &= ((first_ns <= boot_ns) & (boot_ns <= last_ns)).all(axis=1)
     return told
 
 

@@ -33,7 +33,6 @@ HEADER = np.dtype(
         ("last_ns", "<i8"),
     ]
 )
-SYNCHRONISED = 2
 
 
 class Column(NamedTuple):

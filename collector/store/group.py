@@ -8,6 +8,7 @@ which is rejected. An error of the file itself, or of ours, is nobody's to rejec
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
@@ -104,6 +105,18 @@ class GroupCommit:
             self.busy_since_s = None
         self.commits += 1
         return answer
+
+    def submit(self, work: Callable[[Transaction], _T]) -> "Future[tuple[_T, float]]":
+        """Do the same, and return what a writer's thread would: the answer, and how long it took, in seconds."""
+        future: Future[tuple[_T, float]] = Future()
+        began_s = time.perf_counter()
+        try:
+            answer = self.work(work)
+        except RefusedError as error:
+            future.set_exception(error)
+        else:
+            future.set_result((answer, time.perf_counter() - began_s))
+        return future
 
     @property
     def unsealed(self) -> Unsealed:

@@ -12,7 +12,6 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from collector.errors import RefusedError
 from collector.store.database import open_for_writing
 from collector.store.deletion import Deleted, Deletion, Selection
 from collector.store.group import GroupCommit, is_of_file
@@ -186,17 +185,5 @@ def _alone(path: Path) -> Iterator[tuple[Sealer, Commit]]:
     """Give a sealer of a store that nobody else writes to, and what commits there."""
     with closing(open_for_writing(path)) as database:
         group = GroupCommit(database)
-
-        def submit(work: Callable[[Transaction], _T]) -> "Future[tuple[_T, float]]":
-            future: Future[tuple[_T, float]] = Future()
-            began_s = time.perf_counter()
-            try:
-                answer = group.work(work)
-            except RefusedError as error:
-                future.set_exception(error)
-            else:
-                future.set_result((answer, time.perf_counter() - began_s))
-            return future
-
-        with closing(Sealer(path, group.unsealed, submit)) as sealer:
-            yield sealer, lambda work: submit(work).result()
+        with closing(Sealer(path, group.unsealed, group.submit)) as sealer:
+            yield sealer, lambda work: group.submit(work).result()

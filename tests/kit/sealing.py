@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from collector.errors import RefusedError
 from collector.store.database import open_for_writing
 from collector.store.group import GroupCommit
 from collector.store.sealer import Sealer
@@ -60,15 +59,7 @@ class SealingRig:
     def _submit(self, work: Callable[[Transaction], _T]) -> "Future[tuple[_T, float]]":
         while self.between:
             self.between.pop()()
-        began_s = time.perf_counter()
-        future: Future[tuple[_T, float]] = Future()
-        try:
-            answer = self.do(work)
-        except RefusedError as error:
-            future.set_exception(error)
-        else:
-            future.set_result((answer, time.perf_counter() - began_s))
-        return future
+        return self.group.submit(work)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What people, and programs, are told of alerts. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Any
 
@@ -12,14 +12,19 @@ from service.spoken import duration
 
 def facts_of(alert: Alert, zone: tzinfo) -> dict[str, Any]:
     """Return an alert as JSON holds it, for commands."""
+    return facts(alert, lambda at_ns: None if at_ns is None else told(at_ns, zone))
+
+
+def facts(alert: Alert, when: Callable[[int | None], Any]) -> dict[str, Any]:
+    """Return the same; `when` writes a time (UTC, ns)."""
     return {
         "id": alert.id,
         "rule": alert.rule,
         "series": series_of(alert.subject),
         "device": device_of(alert.subject),
         "state": alert.state,
-        "since": told(alert.since_ns, zone),
-        "until": None if alert.until_ns is None else told(alert.until_ns, zone),
+        "since": when(alert.since_ns),
+        "until": when(alert.until_ns),
         "value": alert.value,
         "words": alert.words,
         "summary_of": list(alert.members),

@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from collector.alerts.lives import Alert, State
 from collector.alerts.report import AlertReport, Report, concerns
-from collector.alerts.signals import device_of, series_of
+from collector.alerts.signals import series_of
+from collector.alerts.words import facts
 from collector.errors import CollectorError
 from collector.web.asked import Asked
 from collector.web.encoding import TIMES, Clock
@@ -92,17 +93,5 @@ def _told(report: AlertReport, clock: Clock) -> dict[str, Any]:
 
 
 def _facts(alert: Alert, clock: Clock) -> dict[str, Any]:
-    return {
-        "id": alert.id,
-        "rule": alert.rule,
-        "series": series_of(alert.subject),
-        "device": device_of(alert.subject),
-        "state": alert.state,
-        "since": clock.one(alert.since_ns),
-        "fired": clock.one(alert.fired_ns),
-        "seen": clock.one(alert.seen_ns),
-        "until": clock.one(alert.until_ns),
-        "value": alert.value,
-        "words": alert.words,
-        "summary_of": list(alert.members),
-    }
+    lived = {"fired": clock.one(alert.fired_ns), "seen": clock.one(alert.seen_ns)}
+    return {**facts(alert, clock.one), **lived}

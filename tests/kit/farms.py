@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from collector.store import seal_store
 from device.contact import Contact
+from kit.feeder import exchanged
 from kit.stores import arrived, transaction
 from wire.batches import ClockPair, Place, seal
 from wire.blocks import OpenBody, Point
@@ -246,16 +247,8 @@ class Live(threading.Thread):
                     due_s + self.device.interval_s, time.monotonic() - self.device.interval_s
                 )
                 self._read(sender)
-            connection.settimeout(10)
-            connection.sendall(b"".join(sender.outgoing(time.monotonic())))
-            connection.settimeout(max(0.01, min(0.1, due_s - time.monotonic())))
-            try:
-                data = connection.recv(65536)
-            except TimeoutError:
-                events = sender.tick(time.monotonic())
-            else:
-                events = sender.receive(data, time.monotonic()) if data else sender.receive_end()
-            for event in events:
+            listen_s = max(0.01, min(0.1, due_s - time.monotonic()))
+            for event in exchanged(connection, sender, listen_s):
                 self._happened(sender, event)
 
     def _happened(self, sender: Sender, event: Event) -> None:

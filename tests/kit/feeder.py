@@ -83,16 +83,7 @@ class Feeder:
         prover = Contact(self.name, (), self.credentials).prover()
         sender = Sender(self.name, "feeder", time.monotonic(), prover)
         while sender.state is not State.CLOSED and not enough():
-            connection.settimeout(_SEND_WITHIN_S)
-            connection.sendall(b"".join(sender.outgoing(time.monotonic())))
-            connection.settimeout(_LOOK_EVERY_S)
-            try:
-                data = connection.recv(65536)
-            except TimeoutError:
-                events = sender.tick(time.monotonic())
-            else:
-                events = sender.receive(data, time.monotonic()) if data else sender.receive_end()
-            for event in events:
+            for event in exchanged(connection, sender, _LOOK_EVERY_S):
                 self._happened(sender, event)
 
     def _happened(self, sender: Sender, event: Event) -> None:
@@ -203,3 +194,15 @@ def _is_store(file: Path) -> bool:
     except Exception:  # noqa: BLE001 - whatever is wrong with it: nothing was acknowledged
         return False
     return True
+
+
+def exchanged(connection: socket.socket, sender: Sender, listen_s: float) -> list[Event]:
+    """Send what there is to say, and return what came of what was heard for so long."""
+    connection.settimeout(_SEND_WITHIN_S)
+    connection.sendall(b"".join(sender.outgoing(time.monotonic())))
+    connection.settimeout(listen_s)
+    try:
+        data = connection.recv(65536)
+    except TimeoutError:
+        return sender.tick(time.monotonic())
+    return sender.receive(data, time.monotonic()) if data else sender.receive_end()

@@ -16,21 +16,25 @@ from kit.waiting import wait_until
 from wire.batches import ClockPair
 
 _T = TypeVar("_T")
-# What is read 200 s after boot is read now.
-CLOCK = ClockPair(0, time.time_ns() - 200 * 10**9, synchronised=True)
 STATUS = Status(True, "s", 1, [DeviceStatus("cellar", None, True, 1, 1, state="draining")])
 MEMBERS = [MemberStatus("attic", "invited", False, False, None, None, None)]
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
+def clock() -> ClockPair:
+    """What is read 200 s after boot is read now."""
+    return ClockPair(0, time.time_ns() - 200 * 10**9, synchronised=True)
+
+
+@pytest.fixture
+def reader(tmp_path: Path, clock: ClockPair) -> Iterator[Reader]:
     """A store of one device, whose last readings are of this minute."""
     file = tmp_path / "telegauge.db"
     with transaction(file) as group:
         group.describe("cellar", described("air.temperature", "agent.spooled_readings"))
     reads: list[Read] = [read(at_s, float(at_s)) for at_s in range(199)]
     spooled = read(199, 7.0, sensor="agent", channel="spooled_readings", unit="")
-    commit(file, "cellar", batch(1, *reads, spooled, clock=CLOCK))
+    commit(file, "cellar", batch(1, *reads, spooled, clock=clock))
     with open_reader(file) as opened:
         yield opened
 
@@ -85,11 +89,11 @@ def test_pattern_chooses_series(reader: Reader, pattern: str, series: list[str])
     assert [each.series for each in cellar.series] == series
 
 
-def test_what_came_since_is_seen(reader: Reader) -> None:
+def test_what_came_since_is_seen(reader: Reader, clock: ClockPair) -> None:
     """At the next glance."""
     source = Source(reader, "*", 60.0, silence)
     source.devices(time.time_ns())
-    commit(reader.path, "cellar", batch(2, read(200, 5.0), clock=CLOCK, before=200))
+    commit(reader.path, "cellar", batch(2, read(200, 5.0), clock=clock, before=200))
     [cellar] = source.devices(time.time_ns())
     assert cellar.series[0].value == 5.0
 

@@ -52,9 +52,13 @@ class Manager(Protocol):
         """Say that it is over, and how the program stands."""
 
 
-def ignore_hangups() -> None:
-    """Let SIGHUP end nothing: for the start, which reads the file anyway."""
+def hold_hangups() -> None:
+    """Let SIGHUP end nothing, and wait: for the start, which may have read the file before the change.
+
+    To be called before there are other threads: where there are, it ends nothing, but may be lost.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 class Reloader(Generic[T]):
@@ -142,6 +146,7 @@ def _hangups(wish: asyncio.Event) -> Iterator[None]:
             loop.call_soon_threadsafe(wish.set)
 
     former = signal.signal(signal.SIGHUP, heed)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     try:
         yield
     finally:

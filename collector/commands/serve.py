@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the collector; 0 after a stop that was asked for, 1 after the store failed."""
     from service import reload
 
-    reload.ignore_hangups()
+    reload.hold_hangups()
     settings = settings_of(options)
 
     import asyncio

@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the agent; 0 after a stop that was asked for."""
     from service import reload
 
-    reload.ignore_hangups()
+    reload.hold_hangups()
     settings = settings_of(options)
 
     import asyncio

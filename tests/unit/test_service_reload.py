@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from config.problems import ConfigError, Position, Problem
 from kit.programs import ROOT
 from kit.waiting import WITHIN_S, until
-from service.reload import Configuration, Reloader, ignore_hangups
+from service.reload import Configuration, Reloader, hold_hangups
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -85,12 +85,13 @@ async def running(rig: Rig) -> AsyncIterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def ignored() -> object:
+def held() -> object:
     """As the programs begin; afterwards it is as it was."""
     former = signal.getsignal(signal.SIGHUP)
-    ignore_hangups()
+    hold_hangups()
     yield
-    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, "also once it runs no more"
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, "once it runs no more"
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     signal.signal(signal.SIGHUP, former)
 
 
@@ -115,7 +116,6 @@ def test_signal_reloads_and_systemd_hears_of_it() -> None:
     """RELOADING first, READY last, whatever came of it."""
 
     async def scenario(rig: Rig) -> None:
-        hang_up()  # before it runs: ignored
         async with running(rig):
             rig.file = Settings(interval=2)
             hang_up()
@@ -220,9 +220,39 @@ def test_fault_of_ours_is_seen() -> None:
     play(scenario)
 
 
+BEFORE_IT_RUNS = """
+import asyncio
+from service.reload import hold_hangups
+from test_service_reload import Rig, Settings, hang_up
+
+async def main():
+    rig = Rig()
+    rig.file = Settings(interval=2)
+    task = asyncio.create_task(rig.reloader.run(rig, lambda: "ready"))
+    while rig.told[-1:] != ["ready"]:
+        await asyncio.sleep(0.001)
+    assert rig.told == ["reloading", (Settings(), Settings(interval=2)), "ready"], rig.told
+
+hold_hangups()
+for _ in range(3):
+    hang_up()
+asyncio.run(main())
+"""
+
+PATHS = os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)])
+ENVIRONMENT = os.environ | {"PYTHONPATH": PATHS, "PYTHONUNBUFFERED": "1"}
+
+
+def test_signals_before_it_runs_are_one_reload() -> None:
+    """The start may have read the file before it changed. By a process that has one thread, as a program has."""
+    subprocess.run(
+        [sys.executable, "-c", BEFORE_IT_RUNS], env=ENVIRONMENT, check=True, timeout=WITHIN_S
+    )
+
+
 AT_A_TERMINAL = """
 import asyncio
-from service.reload import ignore_hangups
+from service.reload import hold_hangups
 from service.stop import stop_signal
 from test_service_reload import Rig
 
@@ -233,7 +263,7 @@ async def main():
     print("up", flush=True)
     print(await asked, flush=True)
 
-ignore_hangups()
+hold_hangups()
 asyncio.run(main())
 """
 
@@ -241,10 +271,9 @@ asyncio.run(main())
 def test_terminal_that_is_closed_stops_who_was_started_there() -> None:
     """Nobody is left behind at the end of an evening; as long as it is open SIGHUP is a reload."""
     ours, its = os.openpty()
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)])
     with subprocess.Popen(
         ["setsid", "--ctty", sys.executable, "-c", AT_A_TERMINAL],
-        env=os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+        env=ENVIRONMENT,
         stdin=its,
         stdout=subprocess.PIPE,
         stderr=its,

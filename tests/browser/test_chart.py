@@ -77,6 +77,30 @@ def test_zoom_and_pan_by_mouse(screen) -> None:
     assert moved_end - moved == pytest.approx(nearer_end - nearer, abs=2)
 
 
+def test_what_arrives_ends_no_gesture(screen) -> None:
+    """Buckets give way to readings while the mouse is down: what it began goes on."""
+    page = opened(screen, f"{SERIES}&start=2026-01-01T00:00:00Z&end=2026-01-01T01:00:00Z")
+    held = []
+    page.route("**/api/v1/readings?**", lambda route: held.append(route))
+    box = page.locator(".u-over").first.bounding_box()
+    middle, y = box["x"] + box["width"] / 2, box["y"] + 60
+    page.mouse.move(middle, y)
+    for _ in range(12):
+        page.mouse.wheel(0, -300)
+    expect(page.locator(".plots")).to_have_attribute("aria-busy", "true")
+    wait_until(lambda: page.wait_for_timeout(10) or len(held) >= 2)
+    start, _ = span_of(page)
+    page.keyboard.down("Shift")
+    page.mouse.down()
+    page.unroute_all(behavior="ignoreErrors")  # what was held goes on
+    expect(page.locator(".plots")).to_have_attribute("aria-busy", "false")
+    page.mouse.move(middle - box["width"] / 4, y, steps=5)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    page.wait_for_function("(was) => !location.search.includes(was)", arg=iso(start))
+    assert span_of(page)[0] > start
+
+
 def iso(time_ms: float) -> str:
     """A time as the address has it, to the minute."""
     from datetime import UTC, datetime

@@ -47,7 +47,7 @@ export class Panel {
     this.lines = lines;
     this.span = span;
     this.colours = colours;
-    const shape = JSON.stringify([lines.map((line) => [line.key, line.colour, line.track.isSummary]), colours.text, lines.length && lines[0].sign]);
+    const shape = JSON.stringify([lines.map((line) => [line.key, line.colour]), colours.text, lines.length && lines[0].sign]);
     const data = this.#data();
     if (this.#plot === null || shape !== this.#shape) {
       this.#shape = shape;
@@ -215,9 +215,12 @@ export class Panel {
   }
 }
 
-/** A band that shows the least and the greatest of each bucket, so that no spike is lost. */
+/**
+ * A band that shows the least and the greatest of each bucket, so that no spike is lost. Between readings it is
+ * empty, but there: a plot that was made anew when buckets become readings would end the gesture that led there.
+ */
 function hasBand(line) {
-  return line.track.isSummary && !line.isPast;
+  return !line.isPast;
 }
 
 function namesOf(line) {

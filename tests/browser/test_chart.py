@@ -81,7 +81,11 @@ def test_what_arrives_ends_no_gesture(screen) -> None:
     """Buckets give way to readings while the mouse is down: what it began goes on."""
     page = opened(screen, f"{SERIES}&start=2026-01-01T00:00:00Z&end=2026-01-01T01:00:00Z")
     held = []
-    page.route("**/api/v1/readings?**", lambda route: held.append(route))
+
+    def hold(route) -> None:
+        held.append(route)
+
+    page.route("**/api/v1/readings?**", hold)
     box = page.locator(".u-over").first.bounding_box()
     middle, y = box["x"] + box["width"] / 2, box["y"] + 60
     page.mouse.move(middle, y)

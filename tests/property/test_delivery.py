@@ -512,7 +512,7 @@ class Delivery(RuleBasedStateMachine):
 
 TestDelivery = Delivery.TestCase
 TestDelivery.__doc__ = "Stored once or in a gap, whatever goes wrong on the way."
-TestDelivery.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestDelivery.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
 def test_nobody_waits_for_the_card_of_another() -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
+from collector.device_states import SILENT_INTERVALS, SILENT_LEAST_S
 from config.notation import Notation, matching
 from config.problems import KeyPath, did_you_mean, shown
 from config.quantities import duration, number
@@ -98,12 +99,12 @@ class SilenceSettings(_Told, frozen=True, kw_only=True):
         Meta(
             description="Nothing heard for so many of its intervals (with `deadband`: of max_interval)."
         ),
-    ] = 5.0
+    ] = float(SILENT_INTERVALS)
     at_least_s: Annotated[
         float,
         duration("1s", "30d").meta(),
         Meta(description="And for so long at least; it is over when all was well for so long."),
-    ] = field(name="at_least", default=120.0)
+    ] = field(name="at_least", default=SILENT_LEAST_S)
     after_stop_s: Annotated[
         _AfterStop,
         Meta(
@@ -148,7 +149,7 @@ class NotifierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     address_file: Annotated[
         _File | None,
         Meta(
-            description="A file (mode 0600) that holds one address of Apprise: it has a password."
+            description="A file (mode 0600) with addresses of Apprise, one a line: they hold passwords."
         ),
     ] = None
     credential: Annotated[

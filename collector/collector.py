@@ -152,6 +152,7 @@ class Collector:
         if settings.web.enabled:
             self.web = self._new_web(settings, state_folder, access, members)
             self.alerts.told = self.web.alerts.tell
+            self.web.application.figures = self.alerts.figures
         granting = Granting(access, self._reached, self._end_strangers)
         self.control = ControlServer(
             runtime_folder / "control",

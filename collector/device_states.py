@@ -1,4 +1,4 @@
-"""The state of a device in one word, as the page, `top` and the alerts have it. Pure.
+"""The state of a device in one word, as the page, `top` and the API have it. Pure.
 
     never_seen  nothing of it was ever stored
     silent      nothing was stored for 5 of its intervals, 2 min at least
@@ -19,6 +19,8 @@ State: TypeAlias = Literal["silent", "late", "draining", "never_seen", "live"]
 # Those that want to be looked at come first.
 STATES: tuple[State, ...] = get_args(State)
 
+# What `silence:` of the alerts begins with, too. What is set there is when somebody is told: these
+# words, which programs read, stay what they are.
 SILENT_INTERVALS, SILENT_LEAST_S = 5, 120.0
 # More than a minute: the health of the agent itself comes once in that time, whatever else is quiet.
 LATE_INTERVALS, LATE_LEAST_S = 3, 90.0
@@ -48,12 +50,19 @@ def state_of(facts: Facts, now_ns: int) -> State:
         return "never_seen"
     quiet_s = (now_ns - facts.heard_ns) / 1e9
     interval_s = facts.interval_s or 0.0
-    if quiet_s > max(SILENT_LEAST_S, SILENT_INTERVALS * interval_s):
+    if quiet_s > silent_after_s(interval_s):
         return "silent"
     is_gone = facts.connected is False and quiet_s > AWAY_S
     if is_gone or quiet_s > max(LATE_LEAST_S, LATE_INTERVALS * interval_s):
         return "late"
     return "draining" if facts.connected and facts.is_draining else "live"
+
+
+def silent_after_s(
+    interval_s: float, intervals: float = SILENT_INTERVALS, least_s: float = SILENT_LEAST_S
+) -> float:
+    """Return for how long nothing may come of what is to say something within an interval."""
+    return max(least_s, intervals * interval_s)
 
 
 def shortest(intervals_s: Iterable[tuple[str, float]]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from collector.device_states import SILENT_INTERVALS, SILENT_LEAST_S, STATES, State
+from collector.device_states import STATES, State, silent_after_s
 from collector.membership import MemberStatus, Standing
 from collector.report import DeviceStatus
 from collector.store import DatedReading, SeriesRow
@@ -99,8 +99,7 @@ def _series(row: SeriesRow, last: DatedReading | None, now_ns: int) -> SeriesVie
 def _condition(row: SeriesRow, last: DatedReading | None, now_ns: int) -> Condition:
     if last is None:
         return "none"
-    longest_s = max(SILENT_LEAST_S, SILENT_INTERVALS * row.longest_s)
-    if last.time_ns is not None and now_ns - last.time_ns > longest_s * 1e9:
+    if last.time_ns is not None and now_ns - last.time_ns > silent_after_s(row.longest_s) * 1e9:
         return "quiet"
     word = grade(last.quality)
     return "bad" if word == "bad" else "suspect" if word == "suspect" else "good"

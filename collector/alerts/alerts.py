@@ -18,13 +18,14 @@ import structlog
 
 from collector.alerts.keeping import FILE_NAME, Keeping
 from collector.alerts.lives import Alert, Change
-from collector.alerts.report import AlertReport, Report, Tested, report
+from collector.alerts.report import AlertReport, Figures, Report, Tested, report
+from collector.alerts.stored import stored_in
 from collector.alerts.telling import Telling, chosen_notifiers, tell_all
 from collector.alerts.watch import OLD_NS, News, Watch
 from collector.errors import AlertError
 from collector.following import Following, Row
 from collector.settings import CollectorSettings
-from collector.store import DatedReading, Reader, RowHead, StoreError
+from collector.store import Reader, RowHead, StoreError
 from collector.times import zone_of
 from wire.bodies import Describe
 
@@ -115,6 +116,12 @@ class Alerts:
         told = [f"{each.name} is not told of alerts: {each.last_error}" for each in failing]
         kept = self._watch.trouble if self._watch is not None else ""
         return [each for each in (self._trouble, kept, *told) if each]
+
+    def figures(self) -> Figures:
+        """Return how many alerts there are, and how the notifiers do; nothing where it has not begun."""
+        if self._watch is None:
+            return Figures()
+        return Figures(self._watch.counts, self._notifier_states())
 
     def handlers(self) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
         """Return what answers on the control socket, and over HTTP."""
@@ -221,11 +228,14 @@ class Alerts:
         """Make the watch; return from behind which row on it is to follow."""
         with closing(Reader(self._following.store_file)) as reader:
             at_row = reader.last_row_id()
-            latest: list[DatedReading] = list(reader.latest().readings.values())
+            stored = stored_in(reader, time.time_ns())
         now = (time.monotonic(), time.time_ns())
-        self._watch = Watch(
-            self._settings, Keeping(self._file), latest, now, self._is_revoked, self._cause
+        watch = Watch(
+            self._settings, Keeping(self._file), stored, now, self._is_revoked, self._cause
         )
+        if watch.newly_expected:
+            _log.info("devices_newly_watched", devices=watch.newly_expected)
+        self._watch = watch
         return at_row
 
     def _close_watch(self) -> None:

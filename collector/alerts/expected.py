@@ -6,6 +6,7 @@ from fnmatch import translate
 
 import msgspec
 
+from collector import device_states
 from collector.alert_settings import SilenceSettings
 from wire.bodies import Describe
 from wire.readings import series_name
@@ -37,7 +38,7 @@ def silent_after_s(expected: Expected, settings: SilenceSettings) -> float:
     """Return how long a series may say nothing."""
     longest_s = max(expected.interval_s, expected.max_interval_s or 0.0)
     least_s = max(settings.at_least_s, _EVENTS_S if expected.event_driven else 0.0)
-    return max(least_s, settings.after_intervals * longest_s)
+    return device_states.silent_after_s(longest_s, settings.after_intervals, least_s)
 
 
 def any_of(patterns: Iterable[str]) -> Callable[[str], bool]:

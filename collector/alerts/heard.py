@@ -59,6 +59,11 @@ class HeardDevice(Heard):
         self.is_stopped = False
         self.group: Group | None = None
 
+    def resume(self, now_s: float) -> None:
+        """Note that it is about to be here again: after long its series have their own time anew."""
+        if self.away_s is not None and now_s - self.heard_s > self.after_s:
+            self.base_s = max(self.base_s, now_s)
+
     def is_overdue(self, now_s: float) -> bool:
         """Say whether all its series are."""
         return bool(self.series) and all(

@@ -86,7 +86,7 @@ class Lives:
     @property
     def counts(self) -> Counter[str]:
         """How many there are in each state."""
-        return Counter(alert.state for alert in self._active.values())
+        return Counter(alert.state for alert in self.active)
 
     def take(self, signal: Signal, now_s: float, now_ns: int) -> Iterator[Change]:
         """Give what a signal changes."""

@@ -1,7 +1,7 @@
 """Notifiers: the programs that tell somebody, each in a process of its own that has a minute.
 
-An address is read anew each time, from a file for the collector alone or from what systemd hands
-over, and goes to the program on its input: it is in no argument, log, answer or message.
+Addresses are read anew each time, from a file for the collector alone or from what systemd hands
+over, and each goes to a program on its input: it is in no argument, log, answer or message.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -25,15 +25,30 @@ from collector.alerts.words import facts_of, message
 from service import keyfile
 
 WITHIN_S = 60.0
+# So many addresses may stand in one file, and so many are told at once: each takes 40 MB meanwhile.
+MAX_ADDRESSES = 16
+_AT_ONCE = 4
 _MAX_OUTPUT_BYTES = 4096
 _LAST_WORDS_S = 1.0
 # Whoever was killed is gone at once, but on a machine that has other things to do.
 _GONE_S = 10.0
+_WANTED = "one address on each line, such as ntfy://TOPIC, without tags or `include`"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+
+
+# What each address was told, as (alert, state), while another one of its file could not be.
+Told: TypeAlias = dict[str, set[tuple[int, str]]]
 
 
 class NotifierError(Exception):
     """Somebody was not told; the message says why, and holds no secret."""
+
+
+class Address(NamedTuple):
+    """An address, and the number of its line."""
+
+    line: int
+    text: str
 
 
 class _Run(NamedTuple):
@@ -49,25 +64,30 @@ class _Answer(msgspec.Struct):
 
 
 async def tell(
-    notifier: NotifierSettings, alerts: Sequence[Alert], zone: tzinfo, within_s: float = WITHIN_S
+    notifier: NotifierSettings,
+    alerts: Sequence[Alert],
+    zone: tzinfo,
+    within_s: float = WITHIN_S,
+    told: Told | None = None,
 ) -> None:
     """Tell somebody of some alerts; a command is run for each of them.
+
+    `told`: what some addresses were told already, which they are not again; more is noted there.
 
     Raises:
         NotifierError: not all were told, or not in time.
     """
     try:
         async with asyncio.timeout(within_s):
-            await _tell(notifier, alerts, zone)
+            if notifier.command:
+                await _command(notifier.command, alerts, zone)
+            else:
+                await _send(notifier, alerts, zone, {} if told is None else told)
     except TimeoutError:
         raise NotifierError(f"no answer within {within_s:g} s") from None
 
 
-async def _tell(notifier: NotifierSettings, alerts: Sequence[Alert], zone: tzinfo) -> None:
-    if not notifier.command:
-        title, body = message(alerts, zone)
-        await _send(notifier, title, body)
-        return
+async def _command(command: Sequence[str], alerts: Sequence[Alert], zone: tzinfo) -> None:
     for alert in alerts:
         facts = facts_of(alert, zone)
         variables = {
@@ -75,29 +95,52 @@ async def _tell(notifier: NotifierSettings, alerts: Sequence[Alert], zone: tzinf
             for key, value in facts.items()
             if key != "summary_of"
         }
-        run = await _run(notifier.command, msgspec.json.encode(facts) + b"\n", variables)
+        run = await _run(command, msgspec.json.encode(facts) + b"\n", variables)
         if run.code:
-            raise NotifierError(f"{notifier.command[0]} ended with {run.code}: {run.errors}"[:300])
+            raise NotifierError(f"{command[0]} ended with {run.code}: {run.errors}"[:300])
 
 
-async def _send(notifier: NotifierSettings, title: str, body: str) -> None:
-    address = await asyncio.to_thread(address_of, notifier)
+async def _send(
+    notifier: NotifierSettings, alerts: Sequence[Alert], zone: tzinfo, told: Told
+) -> None:
+    addresses = await asyncio.to_thread(addresses_of, notifier)
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def send(address: Address) -> str:
+        former = told.setdefault(address.text, set())
+        untold = [alert for alert in alerts if (alert.id, alert.state) not in former]
+        async with places:
+            error = await _error_of(address.text, *message(untold, zone)) if untold else ""
+        if not error:
+            former |= {(alert.id, alert.state) for alert in untold}
+        elif len(addresses) > 1:
+            error = f"line {address.line}: {error}"
+        return error
+
+    errors = await asyncio.gather(*map(send, addresses))
+    if any(errors):
+        raise NotifierError("; ".join(filter(None, errors)))
+
+
+async def _error_of(address: str, title: str, body: str) -> str:
+    """Send a message to one address; return why that failed, or ""."""
     wanted = {"address": address, "title": title, "body": body}
     command = [sys.executable, "-m", "collector.alerts.sending"]
-    run = await _run(command, msgspec.json.encode(wanted))
     try:
-        error = msgspec.json.decode(run.output, type=_Answer).error
+        run = await _run(command, msgspec.json.encode(wanted))
+    except NotifierError as error:
+        return str(error)
+    try:
+        return msgspec.json.decode(run.output, type=_Answer).error
     except msgspec.MsgspecError:
-        error = without(address, run.errors) or f"the program that sends ended with {run.code}"
-    if error:
-        raise NotifierError(error)
+        return without(address, run.errors) or f"the program that sends ended with {run.code}"
 
 
-def address_of(notifier: NotifierSettings) -> str:
-    """Return the address of a notifier that has one.
+def addresses_of(notifier: NotifierSettings) -> list[Address]:
+    """Return the addresses of a notifier that has some: one a line, beside comments.
 
     Raises:
-        NotifierError: it cannot be read, or is none.
+        NotifierError: they cannot be read, or are none.
     """
     file = _file_of(notifier)
     try:
@@ -106,14 +149,17 @@ def address_of(notifier: NotifierSettings) -> str:
         raise NotifierError(str(error)) from None
     if data is None:
         raise NotifierError(f"{file} is not there: write the address into it, and chmod 600 {file}")
-    lines = [line.strip() for line in data.decode("utf-8", "replace").splitlines()]
-    found = [line for line in lines if line and not line.startswith("#")]
-    if len(found) != 1 or not _ADDRESS.fullmatch(found[0]):
+    lines = enumerate(data.decode("utf-8", "replace").splitlines(), 1)
+    stripped = [Address(number, line.strip()) for number, line in lines]
+    found = [each for each in stripped if each.text and each.text[0] not in "#;"]
+    for each in found:
+        if not _ADDRESS.fullmatch(each.text):
+            raise NotifierError(f"{file}, line {each.line}: {_WANTED}")
+    if not 0 < len(found) <= MAX_ADDRESSES:
         raise NotifierError(
-            f"{file} is to hold one address on one line, such as ntfy://TOPIC; it has "
-            f"{len(found)} lines"
+            f"{file} has {len(found)} addresses; up to {MAX_ADDRESSES} are wanted: {_WANTED}"
         )
-    return found[0]
+    return found
 
 
 def problems_of(name: str, notifier: NotifierSettings) -> list[str]:
@@ -129,7 +175,7 @@ def problems_of(name: str, notifier: NotifierSettings) -> list[str]:
         found.append(f"alerts.notify.{name}: {MISSING}")
     if notifier.address_file is not None:
         try:
-            address_of(notifier)
+            addresses_of(notifier)
         except NotifierError as error:
             found.append(f"alerts.notify.{name}: {error}")
     return found
@@ -156,16 +202,24 @@ async def _run(
         NotifierError: it cannot be run.
     """
     loop, environment = asyncio.get_running_loop(), {**os.environ, **(variables or {})}
+    starting = loop.create_task(
+        loop.subprocess_exec(_Program, *command, env=environment, start_new_session=True)
+    )
     try:
-        transport, program = await loop.subprocess_exec(
-            _Program, *command, env=environment, start_new_session=True
-        )
+        # A start that is broken off leaves its pipes open, in asyncio: so it is waited for.
+        _, program = await asyncio.shield(starting)
+        return await program.talk(given)
     except OSError as error:
         raise NotifierError(f"{command[0]} cannot be run: {error.strerror}") from None
-    try:
-        return await program.talk(given)
     finally:
-        with contextlib.suppress(ProcessLookupError):  # and whatever it has started
+        await _end(starting)
+
+
+async def _end(starting: "asyncio.Task[tuple[asyncio.SubprocessTransport, _Program]]") -> None:
+    """End a program that runs, or is about to, with whatever it has started."""
+    with contextlib.suppress(OSError):  # it could not be run
+        transport, program = await starting
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(transport.get_pid(), signal.SIGKILL)
         transport.close()
         await _within(_GONE_S, program.gone)

@@ -46,11 +46,18 @@ class Notification(msgspec.Struct, frozen=True):
 
 
 class NotifierStatus(NamedTuple):
-    """How a notifier does: what waits for it, and why its last attempt failed."""
+    """How a notifier does: what waits for it, and why its last attempt failed.
+
+    Since the start: how many notifications were sent, how often one could not be, and how many were
+    given up.
+    """
 
     name: str
     waiting: int
     last_error: str
+    sent: int = 0
+    failed: int = 0
+    given_up: int = 0
 
 
 class _Notifier:
@@ -62,6 +69,7 @@ class _Notifier:
         self.failures = 0
         self.next_s = 0.0
         self.error = ""
+        self.sent = self.failed = self.given_up = 0
 
 
 class Outbox:
@@ -88,7 +96,12 @@ class Outbox:
     def status(self, names: Iterable[str]) -> list[NotifierStatus]:
         """Return how the notifiers do."""
         found = [(name, self._notifiers.get(name) or _Notifier()) for name in names]
-        return [NotifierStatus(name, len(each.waiting), each.error) for name, each in found]
+        return [
+            NotifierStatus(
+                name, len(each.waiting), each.error, each.sent, each.failed, each.given_up
+            )
+            for name, each in found
+        ]
 
     def has_waiting(self, name: str) -> bool:
         """Say whether anything waits for a notifier, or is being told. Any thread may ask."""
@@ -125,6 +138,7 @@ class Outbox:
         notifier = self._of(name)
         failures, notifier.failures, notifier.next_s, notifier.error = notifier.failures, 0, 0.0, ""
         for each in self._sent_ones(notifier):
+            notifier.sent += 1
             self._put(replace(each, sent_ns=now_ns, attempts=each.attempts + 1, error=""))
         return failures
 
@@ -135,6 +149,7 @@ class Outbox:
         notifier.failures += 1
         notifier.next_s, notifier.error = now_s + wait_s, error[:_MAX_ERROR_CHARACTERS]
         for each in self._sent_ones(notifier):
+            notifier.failed += 1
             tried = replace(each, attempts=each.attempts + 1, error=notifier.error)
             if now_ns - each.made_ns > GIVE_UP_AFTER_NS:
                 self._give_up(tried, f"given up after {tried.attempts} attempts: {notifier.error}")
@@ -171,4 +186,5 @@ class Outbox:
         self._changed(notification)
 
     def _give_up(self, notification: Notification, error: str) -> None:
+        self._of(notification.to).given_up += 1
         self._put(replace(notification, is_given_up=True, error=error))

@@ -1,7 +1,8 @@
 """What is told of the alerts to those who ask: on the control socket, over HTTP, and where none runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 import msgspec
 
@@ -45,6 +46,13 @@ class Report(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
+class Figures(NamedTuple):
+    """How many alerts there are in each state, and how the notifiers do."""
+
+    alerts: Mapping[str, int] = {}
+    notifiers: Sequence[NotifierStatus] = ()
+
+
 class Tested(msgspec.Struct, frozen=True):
     """What became of a test of one notifier; `error`: why it failed, or ""."""
 
@@ -57,7 +65,7 @@ def report(history: History, notifiers: Iterable[NotifierStatus] = (), trouble: 
     alerts = sorted(history, key=lambda alert: (alert.state == "resolved", -alert.id))
     return Report(
         [AlertReport(alert, _notified(history.told(alert.id))) for alert in alerts],
-        [NotifierReport(*each) for each in notifiers],
+        [NotifierReport(each.name, each.waiting, each.last_error) for each in notifiers],
         trouble,
     )
 

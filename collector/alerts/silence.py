@@ -57,17 +57,20 @@ class Silence:
         expected: Mapping[str, Expected],
         now_s: float,
         heard_s: Mapping[str, float] = MappingProxyType({}),
+        away_s: float | None = None,
     ) -> None:
         """Note what is to be heard of a device from now on, and of nothing else of it.
 
         `heard_s`: when each was heard of before this collector began, as far as that is known.
+        `away_s`: since when a device is away that nobody watched before; None: since now.
         """
         device = self._devices.get(name)
         if device is None:
             at_least_s = self._settings.at_least_s
             was_known = now_s <= self._began_s
             wait_s = max(COME_BACK_S, at_least_s) if was_known else at_least_s
-            device = self._devices[name] = HeardDevice(now_s, now_s + wait_s)
+            away_s = now_s if away_s is None else away_s
+            device = self._devices[name] = HeardDevice(away_s, now_s + wait_s)
         self._expect(device, expected, heard_s, now_s)
 
     def forget(self, name: str) -> None:
@@ -101,6 +104,7 @@ class Silence:
         device = self._devices.get(name)
         if device is None:
             return
+        device.resume(now_s)
         device.heard_s = max(device.heard_s, now_s)
         if not series:
             device.base_s = max(device.base_s, now_s)
@@ -170,6 +174,7 @@ class Silence:
             if device.away_s is None:
                 device.away_s = now_s
         elif device.away_s is not None:
+            device.resume(now_s)
             device.away_s, device.is_stopped = None, False
             device.not_before_s = now_s + self._settings.at_least_s
 

@@ -11,7 +11,7 @@ import structlog
 from collector.alert_settings import AlertSettings, NotifierSettings
 from collector.alerts import notifiers
 from collector.alerts.lives import Alert
-from collector.alerts.notifiers import NotifierError
+from collector.alerts.notifiers import NotifierError, Told
 from collector.alerts.outbox import MAX_TOLD, Notification
 from collector.alerts.quiet import is_quiet
 from collector.alerts.report import Tested
@@ -31,6 +31,7 @@ class Telling:
         self._in_thread = in_thread
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failing: set[str] = set()
+        self._told: dict[str, Told] = {}  # of a notifier of which some addresses fail
 
     async def look(self, watch: Watch, settings: AlertSettings, zone: tzinfo) -> None:
         """Begin to tell what may be told now."""
@@ -61,11 +62,12 @@ class Telling:
     ) -> None:
         found = {each.alert_id: watch.history.find(each.alert_id) for each in due}
         alerts = [alert for alert in found.values() if alert is not None]
-        error = await _error_of(notifier, alerts, zone)
+        error = await self._error_of(name, notifier, alerts, zone)
         now = (time.monotonic(), time.time_ns())
         if not error:
             failures = await self._in_thread(watch.sent, name, *now)
             self._failing.discard(name)
+            self._told.pop(name, None)
             _log.info("alert_told", to=name, alerts=len(alerts), after_failures=failures)
             return
         again_s = await self._in_thread(watch.failed, name, error, *now)
@@ -73,17 +75,21 @@ class Telling:
         self._failing.add(name)
         log("alert_not_told", to=name, detail=error, again_in_s=again_s)
 
-
-async def _error_of(notifier: NotifierSettings, alerts: Sequence[Alert], zone: tzinfo) -> str:
-    """Tell some alerts; return why that failed, or ""."""
-    try:
-        if alerts:
-            await notifiers.tell(notifier, alerts, zone)
-    except NotifierError as error:
-        return str(error) or "it failed"
-    except Exception as error:  # noqa: BLE001 - it was not told, and has to be tried again
-        return f"{type(error).__name__}: {error}"
-    return ""
+    async def _error_of(
+        self, name: str, notifier: NotifierSettings, alerts: Sequence[Alert], zone: tzinfo
+    ) -> str:
+        """Tell some alerts; return why that failed, or ""."""
+        present = {(alert.id, alert.state) for alert in alerts}
+        former = self._told.get(name, {})
+        told = self._told[name] = {address: its & present for address, its in former.items()}
+        try:
+            if alerts:
+                await notifiers.tell(notifier, alerts, zone, told=told)
+        except NotifierError as error:
+            return str(error) or "it failed"
+        except Exception as error:  # noqa: BLE001 - it was not told, and has to be tried again
+            return f"{type(error).__name__}: {error}"
+        return ""
 
 
 def chosen_notifiers(

@@ -16,8 +16,8 @@ from collector.alerts.outbox import Event, Notification, Outbox
 from collector.alerts.rules import Pace, Rules, part_of
 from collector.alerts.signals import Level, Signal, device_of, series_of
 from collector.alerts.silence import Silence
+from collector.alerts.stored import Stored
 from collector.following import Row
-from collector.store import DatedReading
 from service.crashpoints import crash_point
 from wire.bodies import Describe
 
@@ -42,7 +42,7 @@ class Watch:
     """The watch of one collector.
 
     Args:
-        latest: the last reading of each series, as far as the store knows.
+        stored: what the store knows as this begins.
         is_revoked: whether nothing more is to come of a device.
         cause: why the collector takes nothing itself, "" where all is well.
     """
@@ -51,7 +51,7 @@ class Watch:
         self,
         settings: AlertSettings,
         keeping: Keeping,
-        latest: Iterable[DatedReading],
+        stored: Stored,
         now: tuple[float, int],
         is_revoked: Callable[[str], bool] = lambda _: False,
         cause: Callable[[], str] = lambda: "",
@@ -70,8 +70,9 @@ class Watch:
         self._unknown: list[Alert] = []  # alerts that nothing says any more
         self._stopped: set[str] = set()  # as it is kept
         # What was stored last, and perhaps not looked at.
-        self._first = [each for each in latest if each.time_ns is not None]
+        self._first = [each for each in stored.latest if each.time_ns is not None]
         self._expect_all(kept, now_s, now_ns)
+        self.newly_expected = self._expect_stored(stored, now_s, now_ns)
         self._restore(active, now_ns)
         self.outbox = Outbox(
             [each for each in kept.notifications if each.is_waiting],
@@ -89,6 +90,12 @@ class Watch:
     def active(self) -> list[Alert]:
         """The alerts that are not over."""
         return self._lives.active
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many alerts there are in each state but the last. Any thread may ask."""
+        counts = self._lives.counts
+        return {state: counts[state] for state in ("pending", "firing", "seen")}
 
     def look(
         self, news: News, connected: Collection[str], now_s: float, now_ns: int
@@ -163,6 +170,18 @@ class Watch:
             if each.is_stopped:
                 self._silence.stopped(device)
                 self._stopped.add(device)
+
+    def _expect_stored(self, stored: Stored, now_s: float, now_ns: int) -> list[str]:
+        """Expect what was stored of devices that nobody has watched yet; return their names."""
+        known = self._silence.devices
+        new = [each for each in stored.devices if each not in known and not self._is_revoked(each)]
+        for device in new:
+            expected, heard_ns = stored.devices[device]
+            heard_s = now_s - max(0.0, (now_ns - heard_ns) / 1e9)
+            self._silence.expect(device, expected, now_s, dict.fromkeys(expected, heard_s), heard_s)
+            self._note_paces(device)
+            self._keeping.note_device(device, KeptDevice(expected))
+        return new
 
     def _restore(self, alerts: Iterable[Alert], now_ns: int) -> None:
         """Go on with alerts; what nothing knows any more is over at the next look."""

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.alerts.report import Figures
 from collector.gaps import meaning
 from collector.report import Status
 from collector.store import GapRow, Reader
@@ -36,6 +37,8 @@ VIEWS = ("/", "/chart", "/devices", "/alerts")
 class Application:
     """The endpoints of one collector; `asgi` serves them, behind the guard.
 
+    `figures` gives those of the alerts, where there are some.
+
     Args:
         status: how the collector is doing, as `telegauge-collector status` has it.
         zone: of times without an offset, and of those in answers.
@@ -52,6 +55,7 @@ class Application:
         web_facts: Callable[[], metrics.WebFacts],
         trouble: Callable[[], str],
     ) -> None:
+        self.figures: Callable[[], Figures] = Figures
         self.latest = Latest()
         self._assets = Assets()
         self._reading = reading
@@ -126,7 +130,7 @@ class Application:
         self._asked(request)
         with self._reading.question():
             status = await self._status()
-        text = metrics.text(status, self._web_facts())
+        text = metrics.text(status, self.figures(), self._web_facts())
         return Response(text, 200, None, metrics.MEDIA_TYPE)
 
     async def _series(self, request: Request) -> Response:

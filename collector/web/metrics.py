@@ -6,6 +6,7 @@ Names follow prometheus.io/docs/practices/naming: base units, `_total` of what o
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from collector.alerts.report import Figures
 from collector.report import DeviceStatus, Status
 from wire import __version__
 
@@ -42,9 +43,14 @@ class Metric(NamedTuple):
     samples: Iterable[Sample]
 
 
-def text(status: Status, web: WebFacts) -> str:
+def text(status: Status, alerts: Figures, web: WebFacts) -> str:
     """Return all metrics."""
-    metrics = [*_of_collector(status), *_of_devices(status.devices), *_of_web(web)]
+    metrics = [
+        *_of_collector(status),
+        *_of_devices(status.devices),
+        *of_alerts(alerts),
+        *_of_web(web),
+    ]
     return "".join(line for metric in metrics for line in _lines(metric))
 
 
@@ -117,6 +123,37 @@ def _of_devices(devices: Iterable[DeviceStatus]) -> Iterator[Metric]:
     yield each(
         "device_sealing_failed", "gauge", "1: what comes of it cannot be sealed, by a fault.",
         [int(d.sealing_failed) for d in all_of],
+    )  # fmt: skip
+
+
+def of_alerts(figures: Figures) -> Iterator[Metric]:
+    """Give the metrics of the alerts, and of who is told of them."""
+
+    def each(name: str, kind: str, words: str, values: Iterable[int]) -> Metric:
+        named = zip(figures.notifiers, values, strict=True)
+        return Metric(name, kind, words, [Sample(v, {"notifier": n.name}) for n, v in named])
+
+    yield Metric(
+        "alerts", "gauge", "Alerts that are not over, by state.",
+        [Sample(count, {"state": state}) for state, count in figures.alerts.items()],
+    )  # fmt: skip
+    notifiers = figures.notifiers
+    yield each(
+        "alert_notifications_waiting", "gauge", "Notifications that are still to be sent.",
+        [n.waiting for n in notifiers],
+    )  # fmt: skip
+    yield each(
+        "alert_notifications_sent_total", "counter", "Notifications that were sent.",
+        [n.sent for n in notifiers],
+    )  # fmt: skip
+    yield each(
+        "alert_notifications_failed_total", "counter",
+        "How often a notification could not be sent; it is tried again.",
+        [n.failed for n in notifiers],
+    )  # fmt: skip
+    yield each(
+        "alert_notifications_given_up_total", "counter", "Notifications that were given up.",
+        [n.given_up for n in notifiers],
     )  # fmt: skip
 
 

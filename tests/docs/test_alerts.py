@@ -13,11 +13,20 @@ from collector.alert_settings import (
     SilenceSettings,
 )
 from collector.alerts.lives import AGAIN_WITHIN_S, FIRST_CALM_S, LONGEST_CALM_S, State
-from collector.alerts.outbox import FIRST_RETRY_S, GIVE_UP_AFTER_NS, LONGEST_RETRY_S
+from collector.alerts.notifiers import MAX_ADDRESSES
+from collector.alerts.outbox import (
+    FIRST_RETRY_S,
+    GIVE_UP_AFTER_NS,
+    LONGEST_RETRY_S,
+    NotifierStatus,
+)
+from collector.alerts.report import Figures
 from collector.alerts.silence import COME_BACK_S
+from collector.alerts.stored import GONE_AFTER_NS
 from collector.alerts.words import facts_of
 from collector.settings import CollectorSettings, check
 from collector.times import zone_of
+from collector.web.metrics import of_alerts
 from config import load
 from kit.alerts import alert
 from kit.documents import ROOT, examples, rows, section
@@ -66,7 +75,20 @@ def test_states_are_those_there_are() -> None:
 def test_numbers_are_those_of_the_code() -> None:
     """Where the page says how long."""
     assert (FIRST_RETRY_S, LONGEST_RETRY_S, GIVE_UP_AFTER_NS) == (10, 900, 3 * 86_400 * 10**9)
+    assert (GONE_AFTER_NS, MAX_ADDRESSES) == (7 * 86_400 * 10**9, 16)
     assert (COME_BACK_S, FIRST_CALM_S, LONGEST_CALM_S, AGAIN_WITHIN_S) == (90, 60, 3600, 3600)
+
+
+def test_metrics_are_those_there_are() -> None:
+    """In the document of HTTP: each name with its labels."""
+    figures = Figures({"pending": 1}, [NotifierStatus("phone", 1, "")])
+    made = {
+        f"telegauge_{metric.name}{{{','.join(sample.labels)}}}"
+        for metric in of_alerts(figures)
+        for sample in metric.samples
+    }
+    page = (ROOT / "docs" / "http.md").read_text()
+    assert {row[0].strip("`") for row in rows(section(page, "Metrics"))} == made
 
 
 def test_variables_of_commands_are_those_there_are() -> None:

@@ -116,6 +116,10 @@ def test_device_that_vanishes_and_comes_back(house: Callable[..., House]) -> Non
     assert alert["words"].startswith("pi is silent: it is away")
     wait_until(lambda: all(each["at"] for each in rig.alerts()[0]["notified"]))
     assert {each["to"] for each in rig.alerts()[0]["notified"]} == {"mail", "hook", "log"}
+    metrics = rig.client.get("/metrics").body.decode()
+    assert 'telegauge_alerts{state="firing"} 1' in metrics
+    assert 'telegauge_alert_notifications_sent_total{notifier="mail"} 1' in metrics
+    assert "S3CRET" not in metrics
     reply = rig.client.post(f"/api/v1/alerts/{alert['id']}/seen")
     assert (reply.status, reply.json["state"]) == (200, "seen")
     pi.start()

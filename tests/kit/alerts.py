@@ -16,6 +16,7 @@ from collector.alert_settings import (
 from collector.alerts.keeping import FILE_NAME, Keeping
 from collector.alerts.lives import Alert
 from collector.alerts.outbox import Notification
+from collector.alerts.stored import Stored
 from collector.alerts.watch import News, Watch
 from collector.clock import OWN, Dating
 from collector.following import Row
@@ -69,11 +70,12 @@ def part(
 class Played:
     """A watch of one collector whose time goes on as the test says.
 
-    `connected` are the devices that have a session.
+    `stored` is what the store knows at each start; `connected` are the devices that have a session.
     """
 
     folder: Path
     settings: AlertSettings = field(default_factory=AlertSettings)
+    stored: Stored = field(default_factory=lambda: Stored([], {}))
     connected: set[str] = field(default_factory=set)
     revoked: set[str] = field(default_factory=set)
     at_s: float = 0.0
@@ -92,7 +94,7 @@ class Played:
     def start(self) -> None:
         """Begin, or go on after a kill: what was not written is lost."""
         keeping = Keeping(self.folder / FILE_NAME)
-        self.watch = Watch(self.settings, keeping, [], self.now, self.revoked.__contains__)
+        self.watch = Watch(self.settings, keeping, self.stored, self.now, self.revoked.__contains__)
 
     def describe(self, device: str, *series: str, interval_s: float = 10.0) -> None:
         """Let a device say of its series, and be connected."""

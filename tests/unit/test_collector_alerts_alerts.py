@@ -10,6 +10,7 @@ import pytest
 
 from collector.alert_settings import AlertSettings, RuleSettings, SilenceSettings
 from collector.alerts import alerts as module
+from collector.alerts import silence
 from collector.alerts.alerts import Alerts
 from collector.alerts.lives import Alert
 from collector.errors import AlertError
@@ -17,7 +18,7 @@ from collector.following import Following, Row
 from collector.settings import CollectorSettings
 from collector.store import RowHead, open_for_writing, seal_store
 from kit.alerts import rules
-from kit.stores import batch, commit, described, read
+from kit.stores import batch, commit, described, heard_earlier, read, transaction
 from kit.waiting import until
 from wire.batches import ClockPair
 
@@ -88,6 +89,8 @@ def test_what_is_committed_is_judged(run: Callable[..., None]) -> None:
         (report,) = (await rig.alerts.report({})).alerts
         assert (report.alert.state, report.alert.subject) == ("firing", "pi/air.temperature")
         assert [each.to for each in report.notified] == ["phone"]
+        await until(lambda: rig.alerts.figures().notifiers[0].sent == 1)
+        assert rig.alerts.figures().alerts == {"pending": 0, "firing": 1, "seen": 0}
         seen = await rig.alerts.seen({"id": 1})
         assert seen.alert.state == "seen"
         rig.commit(20.0)
@@ -212,6 +215,41 @@ def test_store_that_cannot_be_read_yet(tmp_path: Path, monkeypatch: pytest.Monke
         await until(lambda: rig.alerts.at_row is not None)
         await rig.alerts.close()
         await rig.following.close()
+
+    asyncio.run(main())
+
+
+def test_store_that_is_older_than_its_alerts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was in it and does not come is told; who went long ago is not, and after a restart nobody again."""
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(silence, "COME_BACK_S", 0.5)
+
+    async def begun() -> Rig:
+        rig = Rig(tmp_path, AlertSettings(silence=SilenceSettings(at_least_s=1.0)))
+        rig.connected = []
+        rig.alerts.start()
+        await until(lambda: rig.alerts.at_row is not None)
+        return rig
+
+    async def main() -> None:
+        for device, ago_s in (("shed", 3 * 3600), ("attic", 8 * 86_400)):
+            with transaction(tmp_path / "telegauge.db") as group:
+                group.describe(device, described("air.temperature"))
+                group.store(device, [batch(1)])
+            heard_earlier(tmp_path / "telegauge.db", ago_s, device)
+        rig = await begun()
+        await until(lambda: rig.told)
+        assert rig.told[0].words == "shed is silent: it is away, and nothing came for 3 h"
+        await rig.alerts.close()
+        await rig.following.close()
+        again = await begun()
+        (report,) = (await again.alerts.report({})).alerts
+        assert (report.alert.subject, report.alert.state) == ("shed", "firing")
+        assert again.told == []
+        await again.alerts.close()
+        await again.following.close()
 
     asyncio.run(main())
 

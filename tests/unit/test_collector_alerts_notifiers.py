@@ -10,8 +10,17 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from collector.alert_settings import NotifierSettings
-from collector.alerts.notifiers import NotifierError, address_of, problems_of, tell
-from kit.alerts import alert
+from collector.alerts.lives import Alert
+from collector.alerts.notifiers import (
+    MAX_ADDRESSES,
+    Address,
+    NotifierError,
+    Told,
+    addresses_of,
+    problems_of,
+    tell,
+)
+from kit.alerts import BEGAN_NS, alert
 from kit.mailbox import Webhook, serving
 from kit.waiting import wait_until
 
@@ -80,6 +89,23 @@ def test_command_that_leaves_something_running() -> None:
     assert time.monotonic() - began_s < 20
 
 
+def test_broken_off_at_any_moment_leaves_nothing_open() -> None:
+    """Also while the program is being started, where asyncio would forget its pipes."""
+    notifier = shell("sleep 1000")
+
+    async def broken_off(steps: int) -> None:
+        telling = asyncio.ensure_future(tell(notifier, [alert()], ZONE))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+    before = set(Path("/proc/self/fd").iterdir())
+    for steps in range(1, 16):
+        asyncio.run(broken_off(steps))
+    assert set(Path("/proc/self/fd").iterdir()) <= before
+
+
 def test_address_is_read_anew_each_time(tmp_path: Path) -> None:
     """So a changed password needs no restart."""
     file = tmp_path / "hook"
@@ -97,14 +123,16 @@ def test_address_is_read_anew_each_time(tmp_path: Path) -> None:
     ("mode", "text", "why"),
     [
         (0o644, "ntfy://topic", "chmod 600"),
-        (0o600, "", "is to hold one address"),
-        (0o600, "ntfy://a\nntfy://b", "is to hold one address"),
-        (0o600, "S3CRET", "is to hold one address"),
+        (0o600, "# nobody\n", "phone has 0 addresses; up to 16 are wanted"),
+        (0o600, "ntfy://S3CRET\n" * (MAX_ADDRESSES + 1), "phone has 17 addresses"),
+        (0o600, "S3CRET", "phone, line 1: one address on each line"),
+        (0o600, "# mine\nntfy://a\n\n  home=ntfy://S3CRET\n", "phone, line 4: one address on each"),
+        (0o600, "ntfy://a b S3CRET", "phone, line 1: one address on each line"),
         (None, "", "is not there: write the address into it"),
     ],
 )
 def test_file_of_an_address(tmp_path: Path, mode: int | None, text: str, why: str) -> None:
-    """For the collector alone, with one address; what is in it is never said. `check` says the same."""
+    """For the collector alone, with an address a line; what is in it is never said. `check` says the same."""
     file = tmp_path / "phone"
     if mode is not None:
         file.write_text(text)
@@ -116,13 +144,45 @@ def test_file_of_an_address(tmp_path: Path, mode: int | None, text: str, why: st
     assert "S3CRET" not in problem
 
 
+def test_several_addresses_in_a_file(tmp_path: Path) -> None:
+    """Each is told; of what fails the line is said, and who was told is not told again, but of its end."""
+    file = tmp_path / "phone"
+    file.touch(0o600)
+    notifier = NotifierSettings(address_file=str(file))
+    memory: Told = {}
+
+    def told_of(*alerts: Alert) -> str:
+        try:
+            asyncio.run(tell(notifier, alerts, ZONE, told=memory))
+        except NotifierError as error:
+            return str(error)
+        return ""
+
+    with serving(Webhook()) as good, serving(Webhook()) as bad:
+        file.write_text(
+            f"# mine\n{good.address}\n\n; hers\n  {bad.address}\njson://127.0.0.1:1/S3CRET\n"
+        )
+        bad.status = 500
+        why = told_of(alert(1))
+        assert why.startswith("line 5: Failed to send JSON POST notification")
+        assert "; line 6: " in why
+        assert "S3CRET" not in why
+        bad.status = 200
+        assert told_of(alert(1), alert(2)).startswith("line 6: ")
+        assert [each["title"] for each in good.got] == ["Telegauge: cold: pi/air.temperature"] * 2
+        assert bad.got[-1]["title"] == "Telegauge: 2 firing"
+        told_of(alert(1, state="resolved", until_ns=BEGAN_NS + 10**9), alert(2))
+        assert good.got[-1]["title"] == bad.got[-1]["title"]
+        assert good.got[-1]["title"].endswith("is over")
+
+
 def test_credential_of_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever its mode shows; where none is handed over it says what to write."""
     notifier = NotifierSettings(credential="phone")
     assert "LoadCredential=phone:FILE" in told(notifier)
     (tmp_path / "phone").write_text("ntfy://topic")
     monkeypatch.setitem(os.environ, "CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert address_of(notifier) == "ntfy://topic"
+    assert addresses_of(notifier) == [Address(1, "ntfy://topic")]
 
 
 def test_apprise_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

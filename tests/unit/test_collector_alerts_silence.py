@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from collector.alert_settings import AlertSettings, SilenceSettings
+from collector.alerts.expected import Expected
 from collector.alerts.silence import COME_BACK_S
+from collector.alerts.stored import Stored, StoredDevice
 from collector.alerts.watch import News
-from kit.alerts import SERIES, Played, part
+from kit.alerts import BEGAN_NS, SECOND_NS, SERIES, Played, part
 
 SOIL = "pi/soil.moisture"
 
@@ -207,6 +209,74 @@ def test_restart_of_the_collector(played: Played) -> None:
     assert played.events == [("firing", "shed")]
     played.wait(60)
     assert played.events == [("firing", "shed"), ("firing", "pi")]
+
+
+def stored(**ago_s: float) -> Stored:
+    """What a store knows of devices of which something came so long ago."""
+    heard_ns = {name: BEGAN_NS - round(each * SECOND_NS) for name, each in ago_s.items()}
+    devices = {
+        name: StoredDevice({f"{name}/air.temperature": Expected(10.0)}, each)
+        for name, each in heard_ns.items()
+    }
+    return Stored([], devices)
+
+
+def test_who_was_away_before_anybody_watched(tmp_path: Path) -> None:
+    """It has time to come, then it is told since when it is away; kept, it is told once."""
+    played = Played(tmp_path, stored=stored(pi=5.0, shed=7200.0, attic=86_400.0))
+    played.describe("pi")
+    played.wait(COME_BACK_S - 1, [SERIES])
+    assert played.events == []
+    played.wait(60, [SERIES])
+    assert set(played.events) == {("firing", "shed"), ("firing", "attic")}
+    assert played.words("shed") == "shed is silent: it is away, and nothing came for 2 h"
+    assert [each.since_ns for each in played.watch.active if each.subject == "attic"] == [
+        BEGAN_NS - 86_400 * SECOND_NS
+    ]
+    played.start()
+    played.wait(600, [SERIES])
+    assert len(played.events) == 2
+    played.describe("shed")
+    played.wait(125, [SERIES, "shed/air.temperature"])
+    assert played.events[2:] == [("resolved", "shed")]
+
+
+def test_who_went_together_before_anybody_watched(tmp_path: Path) -> None:
+    """One alert: the network was gone when alerts.db was lost."""
+    played = Played(tmp_path, stored=stored(pi=3600.0, shed=3630.0, attic=90_000.0))
+    played.wait(130)
+    assert sorted(event for event, _ in played.events) == ["firing", "firing"]
+    assert sorted(each.members for each in played.watch.active) == [
+        ("attic/air.temperature",), ("pi", "shed"),
+    ]  # fmt: skip
+
+
+def test_who_was_revoked_before_anybody_watched(tmp_path: Path) -> None:
+    """Nobody waits for it; and what is watched already stays as it described itself."""
+    played = Played(tmp_path, revoked={"shed"}, stored=stored(pi=1e5, shed=1e5))
+    assert played.watch.newly_expected == ["pi"]
+    played.describe("pi", "soil.moisture")
+    played.watch.close(played.now[0])
+    played.start()
+    assert played.watch.newly_expected == []
+    played.wait(300, [SOIL])
+    assert played.events == []
+
+
+def test_slow_series_has_its_time_when_its_device_is_back(tmp_path: Path) -> None:
+    """After a stop within its time, or a collector that was off as long, it is not read before that."""
+    played = Played(tmp_path)
+    played.describe("pi", interval_s=600.0)
+    played.value(20.0)
+    played.connected.clear()
+    played.look(News(stopped={"pi"}))
+    played.wait(3590, every_s=10)
+    played.connected.add("pi")
+    played.wait(590)
+    assert played.events == []
+    played.value(20.0)
+    played.wait(3050, every_s=10)
+    assert played.events == [("firing", "pi")]
 
 
 def test_nobody_is_expected_of_whom_nothing_is_known(tmp_path: Path) -> None:

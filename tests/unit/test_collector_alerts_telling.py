@@ -14,6 +14,7 @@ from collector.alert_settings import NotifierSettings, QuietHours, RuleSettings
 from collector.alerts.telling import Telling, chosen_notifiers, tell_all
 from collector.errors import AlertError
 from kit.alerts import Played, rules
+from kit.mailbox import Webhook, serving
 from kit.waiting import until
 
 COLD = RuleSettings(series="*/air.*", below=4.0)
@@ -28,7 +29,7 @@ def played(folder: Path, script: str, **more: Any) -> Played:
     """A collector whose phone is a command of a shell, with one alert that waits to be told."""
     folder.mkdir(exist_ok=True)
     phone = NotifierSettings(command=("/bin/sh", "-c", script))
-    made = Played(folder, replace(rules(cold=COLD), notify={"phone": phone}, **more))
+    made = Played(folder, replace(rules(cold=COLD), **{"notify": {"phone": phone}} | more))
     made.describe("pi")
     made.at_s = 10
     made.value(3.0)
@@ -84,6 +85,26 @@ def test_failure_is_noted_and_logged_once(
     said = capsys.readouterr().out
     assert said.count("alert_not_told") == 1
     assert "after_failures=1" in said
+
+
+def test_address_that_was_told_is_not_told_again(tmp_path: Path) -> None:
+    """While another one of its file is tried again and again."""
+    file = tmp_path / "phone"
+    file.touch(0o600)
+    with serving(Webhook()) as good, serving(Webhook()) as bad:
+        file.write_text(f"{good.address}\n{bad.address}\n")
+        bad.status = 500
+        rig = played(tmp_path, "", notify={"phone": NotifierSettings(address_file=str(file))})
+
+        def try_again() -> bool:
+            if rig.watch.history.told(1)[0].attempts == 2:
+                bad.status = 200
+            rig.watch.outbox.try_now()
+            return not rig.watch.outbox.has_waiting("phone")
+
+        tell(rig, try_again)
+        assert rig.watch.history.told(1)[0].attempts > 2
+        assert (len(good.got), bad.got[-1]) == (1, good.got[0])
 
 
 def test_broken_off_is_told_later(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from collector.alert_settings import NotifierSettings, RuleSettings
-from collector.alerts.keeping import Keeping, kept_in
-from collector.alerts.watch import News, Watch
+from collector.alerts.keeping import kept_in
+from collector.alerts.stored import Stored
+from collector.alerts.watch import News
 from collector.following import Row
 from collector.store import DatedReading
 from kit.alerts import BEGAN_NS, SERIES, Played, part, rules
@@ -85,7 +86,8 @@ def test_seen_is_kept(played: Played) -> None:
 def test_last_stored_reading_is_judged_after_a_restart(played: Played) -> None:
     """It may have been stored as the collector was killed, and the next comes in an hour."""
     latest = [DatedReading(SERIES, BEGAN_NS + 9 * 10**9, 3.0, 0, "degC")]
-    played.watch = Watch(played.settings, Keeping(played.folder / "alerts.db"), latest, played.now)
+    played.stored = Stored(latest, {})
+    played.start()
     assert played.look() == [("firing", SERIES)]
 
 

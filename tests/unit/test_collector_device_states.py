@@ -1,8 +1,24 @@
 """collector.device_states: the state of a device in one word."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from collector.device_states import STATES, Facts, State, shortest, state_of
+import collector
+from collector.alert_settings import SilenceSettings
+from collector.alerts.expected import Expected
+from collector.alerts.expected import silent_after_s as told_after_s
+from collector.device_states import (
+    SILENT_INTERVALS,
+    SILENT_LEAST_S,
+    STATES,
+    Facts,
+    State,
+    shortest,
+    silent_after_s,
+    state_of,
+)
 
 NOW_NS = 1_790_000_000 * 10**9
 
@@ -77,3 +93,21 @@ def test_what_wants_a_look_comes_first() -> None:
 def test_shortest_interval_of_each_device() -> None:
     """Of all its series."""
     assert shortest([("a", 5.0), ("b", 1.0), ("a", 2.0), ("a", 9.0)]) == {"a": 2.0, "b": 1.0}
+
+
+@pytest.mark.parametrize("interval_s", [0.1, 24.0, 24.1, 3600.0])
+def test_alerts_begin_with_the_same_silence(interval_s: float) -> None:
+    """Where nothing is set, the alert fires as the state turns; what is set changes the alert alone."""
+    assert told_after_s(Expected(interval_s), SilenceSettings()) == silent_after_s(interval_s)
+    after_s = silent_after_s(interval_s)
+    assert (state(after_s, interval_s), state(after_s + 1e-3, interval_s)) == ("late", "silent")
+    assert told_after_s(Expected(interval_s), SilenceSettings(at_least_s=1e5)) == 1e5
+
+
+def test_page_knows_the_same_silence() -> None:
+    """Of a series: it is written down in JavaScript anew."""
+    text = (Path(collector.__file__).parent / "web" / "static" / "tile.js").read_text()
+    found = dict(re.findall(r"const (SILENT_\w+) = (\d+);", text))
+    assert found == {
+        "SILENT_INTERVALS": str(SILENT_INTERVALS), "SILENT_LEAST": f"{SILENT_LEAST_S * 1000:.0f}",
+    }  # fmt: skip

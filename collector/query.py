@@ -84,17 +84,13 @@ def windows(
 ) -> Iterator[Window]:
     """Give the readings of a portion in pieces, in order of time.
 
-    Those of unknown time come in the piece where they may have been at the latest. `start_ns`: where
-    the range began of which these are the pieces from `at_ns` on.
+    `start_ns`: where the range began of which these are the pieces from `at_ns` on.
     """
     start_ns = at_ns if start_ns is None else start_ns
     while at_ns < end_ns:
         cut_ns = reader.window_end(portion.pattern, at_ns, end_ns, WINDOW_READINGS)
         found = reader.range(portion.pattern, at_ns, cut_ns, (start_ns, end_ns))
         parts = [part for part in found.parts if portion.is_wanted(*part[:2])]
-        if cut_ns < end_ns or at_ns > start_ns:
-            parts = [_within(part, at_ns, cut_ns if cut_ns < end_ns else None) for part in parts]
-        parts = [each for each in parts if len(each.times_ns)]
         yield Window(cut_ns, Range(parts, found.undecodable))
         at_ns = cut_ns
 
@@ -116,27 +112,16 @@ def is_dated(part: Part) -> _Mask:
 def of_grades(part: Part, grades: frozenset[str]) -> Part:
     """Return the readings of some qualities."""
     is_wanted = np.array([grade(quality) in grades for quality in range(256)])
-    return _chosen(part, is_wanted[part.qualities])
-
-
-def _of_device(pattern: str, device: str) -> str:
-    """Return what asks for the series of one device: those that match, or more."""
-    _, slash, rest = pattern.partition("/")
-    return device + (rest if slash and not {"/", "["} & set(pattern.replace("/", "", 1)) else "*")
-
-
-def _within(part: Part, start_ns: int, end_ns: int | None) -> Part:
-    """Return a part without readings of unknown time that belong to another window."""
-    is_its = part.times_ns >= start_ns
-    if end_ns is not None:
-        is_its &= part.times_ns < end_ns
-    return part if np.all(is_its) else _chosen(part, is_its)
-
-
-def _chosen(part: Part, which: _Mask) -> Part:
+    which = is_wanted[part.qualities]
     return part._replace(
         times_ns=part.times_ns[which],
         values=part.values[which],
         qualities=part.qualities[which],
         datings=part.datings[which],
     )
+
+
+def _of_device(pattern: str, device: str) -> str:
+    """Return what asks for the series of one device: those that match, or more."""
+    _, slash, rest = pattern.partition("/")
+    return device + (rest if slash and not {"/", "["} & set(pattern.replace("/", "", 1)) else "*")

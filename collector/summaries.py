@@ -16,6 +16,7 @@ from collector.query import is_dated, of_grades
 from collector.store import (
     HOUR_NS,
     MINUTE_NS,
+    NOWHERE,
     Buckets,
     Key,
     Part,
@@ -113,7 +114,7 @@ def _series(reader: Reader, pattern: str) -> int:
 def _of_readings(
     reader: Reader, pattern: str, window: Span, grid: Grid, grades: frozenset[str]
 ) -> _Some:
-    for part in reader.range(pattern, *window).parts:
+    for part in reader.range(pattern, *window, NOWHERE).parts:
         times_ns, values = _dated(of_grades(part, grades))
         yield Key(*part[:2]), summarised(grid.starts(times_ns), times_ns, values)
 
@@ -169,7 +170,7 @@ def _sizes(buckets: dict[Key, Buckets], spans: list[Span]) -> int:
 def _readings(reader: Reader, pattern: str, spans: list[Span]) -> dict[Key, Readings]:
     found: dict[Key, list[Readings]] = {}
     for each in spans:
-        for part in reader.range(pattern, *each).parts:
+        for part in reader.range(pattern, *each, NOWHERE).parts:
             found.setdefault(Key(*part[:2]), []).append(_dated(part))
     return {
         key: Readings(*map(np.concatenate, zip(*each, strict=True))) for key, each in found.items()

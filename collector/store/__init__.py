@@ -9,6 +9,7 @@ from collector.store.amount import Amount, amount_of
 from collector.store.backup import BackupError, Copy, back_up
 from collector.store.database import FILE_NAME, open_for_writing, set_aside, unreadable
 from collector.store.deletion import Deleted, Selection
+from collector.store.doubts import Doubts, Starts, Stretches, join_stretches
 from collector.store.glance import devices_of, names_in
 from collector.store.history import Key, Range
 from collector.store.holds import HoldsStatus
@@ -27,7 +28,7 @@ from collector.store.reader import Reader
 from collector.store.requests import Holding, Rejected, Revoked, Stored
 from collector.store.retention import Keep
 from collector.store.rollups import HOUR_NS, MINUTE_NS, Buckets, chosen, means, merged, summarised
-from collector.store.rows import BatchRow, DeviceRow, GapRow, RowHead, SeriesRow
+from collector.store.rows import NOWHERE, BatchRow, DeviceRow, GapRow, RowHead, SeriesRow
 from collector.store.sizes import Sizes, size_on_disk, sizes_of
 from collector.store.verification import Damage, Verified, verify
 from collector.store.writer import REQUEST_BYTES, Writer
@@ -36,6 +37,7 @@ __all__ = [
     "FILE_NAME",
     "HOUR_NS",
     "MINUTE_NS",
+    "NOWHERE",
     "REQUEST_BYTES",
     "Amount",
     "BackupError",
@@ -46,6 +48,7 @@ __all__ = [
     "DatedReading",
     "Deleted",
     "DeviceRow",
+    "Doubts",
     "GapRow",
     "Holding",
     "HoldsStatus",
@@ -62,8 +65,10 @@ __all__ = [
     "Selection",
     "SeriesRow",
     "Sizes",
+    "Starts",
     "StoreError",
     "Stored",
+    "Stretches",
     "Verified",
     "Writer",
     "amount_of",
@@ -72,6 +77,7 @@ __all__ = [
     "chosen",
     "delete_from",
     "devices_of",
+    "join_stretches",
     "last_place",
     "means",
     "merged",

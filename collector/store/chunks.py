@@ -17,6 +17,7 @@ in `codec`, `integers` and `blobs`.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +32,11 @@ __all__ = [
     "ChunkError",
     "Columns",
     "Run",
+    "Trust",
     "decode",
     "decode_row",
     "decode_times",
+    "decode_trust",
     "encode",
     "encode_all",
     "encode_times",
@@ -61,6 +64,34 @@ class Columns(NamedTuple):
     values: Floats
     qualities: npt.NDArray[np.uint8]
     runs: tuple[Run, ...]
+
+
+class Trust(NamedTuple):
+    """How far the readings of a chunk can be trusted, and its times as they are packed.
+
+    `times`: None where they are kept elsewhere. `qualities`: None where all are good.
+    """
+
+    times: bytes | None
+    qualities: npt.NDArray[np.uint8] | None
+    runs: tuple[Run, ...]
+
+    @property
+    def has_derived(self) -> bool:
+        """Whether a time was derived."""
+        return any(run.known is Known.DERIVED for run in self.runs)
+
+    def times_of(self, elsewhere: Integers | None) -> Integers:
+        """Return the times of the readings; `elsewhere`: those that are kept there.
+
+        Raises:
+            ChunkError: they are damaged, or not those of so many readings.
+        """
+        readings = sum(run.readings for run in self.runs)
+        found = elsewhere if self.times is None else codec.decode_times(self.times, readings)
+        if found is None or len(found) != readings:
+            raise ChunkError(f"the times of {readings} readings are not there")
+        return found
 
 
 def encode_times(times_ns: Integers) -> bytes:
@@ -91,20 +122,31 @@ def decode(data: bytes, readings: int, times_ns: Integers | None = None) -> Colu
         ChunkError: the bytes are damaged, or not those of so many readings.
     """
     cursor = Cursor(opened(VERSION, data, readings))
+    trust = _trust(cursor, readings)
+    qualities = np.zeros(readings, np.uint8) if trust.qualities is None else trust.qualities
+    values = codec.decode_values(cursor.rest(), readings)
+    return Columns(trust.times_of(times_ns), values, qualities, trust.runs)
+
+
+def decode_trust(data: bytes, readings: int) -> Trust:
+    """Return how far the readings of a chunk can be trusted; no time and no value is decoded.
+
+    Raises:
+        ChunkError: as with `decode`.
+    """
+    return _trust(Cursor(opened(VERSION, data, readings)), readings)
+
+
+def _trust(cursor: Cursor, readings: int) -> Trust:
     flags = cursor.byte()
     if flags > _TIMES | _QUALITIES | _RUNS:
         raise ChunkError(f"flags {flags} are not known here")
-    if flags & _TIMES:
-        times_ns = codec.decode_times(cursor.sized(), readings)
-    if times_ns is None or len(times_ns) != readings:
-        raise ChunkError(f"the times of {readings} readings are not there")
-    qualities = np.zeros(readings, np.uint8)
-    if flags & _QUALITIES:
-        qualities = codec.decode_small(cursor.sized(), readings)
+    times = cursor.sized() if flags & _TIMES else None
+    qualities = codec.decode_small(cursor.sized(), readings) if flags & _QUALITIES else None
     runs: tuple[Run, ...] = (Run(readings, Known.SYNCED, 0),)
     if flags & _RUNS:
         runs = _decode_runs(cursor, readings)
-    return Columns(times_ns, codec.decode_values(cursor.rest(), readings), qualities, runs)
+    return Trust(times, qualities, runs)
 
 
 def _chunk(columns: Columns, times: bytes | None, values: bytes) -> bytes:
@@ -144,7 +186,17 @@ def _encode_runs(runs: tuple[Run, ...]) -> bytes:
 
 def _decode_runs(cursor: Cursor, readings: int) -> tuple[Run, ...]:
     count = cursor.count(readings)
-    lengths, known, errors_ns = (integers.decode(cursor.sized(), count).tolist() for _ in range(3))
+    columns = cursor.sized(), cursor.sized(), cursor.sized()
+    return _one_run(columns, readings) if count == 1 else _runs(columns, count, readings)
+
+
+@lru_cache(256)  # mostly there is one, and it is that of other chunks too
+def _one_run(columns: tuple[bytes, ...], readings: int) -> tuple[Run, ...]:
+    return _runs(columns, 1, readings)
+
+
+def _runs(columns: tuple[bytes, ...], count: int, readings: int) -> tuple[Run, ...]:
+    lengths, known, errors_ns = (integers.decode(column, count).tolist() for column in columns)
     if min(lengths) < 1 or sum(lengths) != readings:
         raise ChunkError(f"the runs do not cover {readings} readings")
     if not {0, 1}.issuperset(known) or min(errors_ns) < 0:

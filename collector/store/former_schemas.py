@@ -249,4 +249,10 @@ VERSION_4 = (
     """,
 )
 
-VERSION_5 = ("ALTER TABLE series ADD COLUMN max_interval_s REAL",)
+VERSION_5 = (
+    "ALTER TABLE series ADD COLUMN max_interval_s REAL",
+    "CREATE INDEX chunk_long ON chunk (series, to_ns, from_ns, readings)"
+    " WHERE to_ns - from_ns > 86400000000000",
+    "CREATE INDEX chunk_doubtful ON chunk (series, to_ns, from_ns)"
+    " WHERE substr(data, 2, 1) > x'01'",
+)

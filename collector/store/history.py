@@ -4,6 +4,7 @@ Each question sees one instant of the store, so that what is sealed meanwhile is
 there twice.
 """
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,25 @@ _ALL = (
 _EXACTLY = f"{_ALL} WHERE device.name = ? AND sensor = ? AND channel = ?"
 _ROLLUPS = (
     "SELECT minutes, hours FROM rollup WHERE series = ? AND to_ns > ? AND from_ns < ? ORDER BY id"
+)
+# Few chunks span more, and an index of their own knows these: of the others that touch a range none
+# ends later than so behind it.
+_LONG_NS = 86_400 * 10**9
+_BEHIND = f"(?3 + {_LONG_NS})"
+_TOUCHING = (
+    "SELECT {0} AND from_ns < ?3"
+    f" AND to_ns >= ?2 AND to_ns < {_BEHIND} UNION ALL SELECT {{0}} AND from_ns < ?3"
+    f" AND to_ns >= max(?2, {_BEHIND}) AND to_ns - from_ns > {_LONG_NS}"
+)
+_CHUNKS = (
+    "SELECT readings, times, data FROM chunk"  # noqa: S608 - ours
+    f" WHERE id IN ({_TOUCHING.format('id FROM chunk WHERE series = ?1')}) ORDER BY id"
+)
+_OF_SEVERAL = "from_ns, readings FROM json_each(?1) CROSS JOIN chunk ON series = value"
+_BEGINS = f"{_TOUCHING.format(_OF_SEVERAL)} ORDER BY from_ns"
+_END = (
+    "SELECT min((SELECT to_ns FROM chunk WHERE series = value AND from_ns < ?3"  # noqa: S608 - ours
+    f" AND to_ns >= ?2 AND to_ns < {_BEHIND} ORDER BY to_ns LIMIT 1 OFFSET ?4)) FROM json_each(?1)"
 )
 
 
@@ -92,9 +112,14 @@ class ChunkReader:
         Raises:
             ChunkError: it is damaged.
         """
-        return chunks.decode(data, readings, None if times is None else self._of(times, readings))
+        return chunks.decode(data, readings, None if times is None else self.times(times, readings))
 
-    def _of(self, row_id: int, readings: int) -> Times:
+    def times(self, row_id: int, readings: int) -> Times:
+        """Return times that chunks have in common.
+
+        Raises:
+            ChunkError: they are damaged, or gone.
+        """
         known = self._times.get((row_id, readings))
         if known is not None:
             return known
@@ -129,12 +154,7 @@ def sealed_parts(
     end_ns: int,
 ) -> Iterator[Part | None]:
     """Give the readings of each chunk of a series that touches a range; None where it is damaged."""
-    rows = database.execute(
-        "SELECT readings, times, data FROM chunk"
-        " WHERE series = ? AND to_ns >= ? AND from_ns < ? ORDER BY id",
-        (series.id, start_ns, end_ns),
-    )
-    for row in rows:
+    for row in database.execute(_CHUNKS, (series.id, start_ns, end_ns)):
         try:
             columns = reader.columns(*row)
         except chunks.ChunkError:
@@ -152,18 +172,19 @@ def window_end(
     max_readings: int,
 ) -> int:
     """Return where to cut a range, so that up to there it has about so many sealed readings."""
-    rows: list[tuple[int, int]] = []
-    for series in several:
-        rows += database.execute(
-            "SELECT from_ns, readings FROM chunk WHERE series = ? AND to_ns >= ? AND from_ns < ?",
-            (series.id, start_ns, end_ns),
-        )
-    total = 0
-    for from_ns, readings in sorted(rows):
-        if total and total + readings > max_readings and from_ns > start_ns:
-            return from_ns
-        total += readings
-    return end_ns
+    ids = json.dumps([series.id for series in several])
+    chunks_ahead = 1
+    while True:  # no further than needed: what is left may be all of a long range
+        (look_ns,) = database.execute(_END, (ids, start_ns, end_ns, chunks_ahead)).fetchone()
+        look_ns = end_ns if look_ns is None else min(look_ns + 1, end_ns)
+        total = 0
+        for from_ns, readings in database.execute(_BEGINS, (ids, start_ns, look_ns)):
+            if total and total + readings > max_readings and from_ns > start_ns:
+                return int(from_ns)
+            total += readings
+        if look_ns == end_ns:
+            return end_ns
+        chunks_ahead *= 2
 
 
 def sealed_extent(

@@ -65,7 +65,10 @@ def _to_version_4(database: sqlite3.Connection) -> None:
 
 
 def _to_version_5(database: sqlite3.Connection) -> None:
-    """How long a device leaves out what says nothing new: it says so when it describes itself again."""
+    """How long a device leaves out what says nothing new, and where doubtful readings are.
+
+    A device says the former when it describes itself again; the latter takes reading all chunks once.
+    """
     for statement in former_schemas.VERSION_5:
         database.execute(statement)
 

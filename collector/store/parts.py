@@ -129,14 +129,14 @@ def readings_of(row: BatchRow, pattern: str) -> list[DatedReading]:
     return [reading for _, reading in sorted(timed, key=lambda each: each[0])]
 
 
-def within(part: Part, start_ns: int, end_ns: int) -> Part:
-    """Return what of a part lies in a range, or may, where nobody knows."""
+def within(part: Part, start_ns: int, end_ns: int | None) -> Part:
+    """Return what of a part lies in a range, or may, where nobody knows; `end_ns`: None, it has no end."""
     if part.boot:
         return part  # it may be anywhere within its bounds, which touch the range
-    times_ns = part.times_ns
-    if len(times_ns) and start_ns <= int(times_ns.min()) and int(times_ns.max()) < end_ns:
-        return part
-    return chosen(part, (times_ns >= start_ns) & (times_ns < end_ns))
+    is_within = part.times_ns >= start_ns
+    if end_ns is not None:
+        is_within &= part.times_ns < end_ns
+    return part if np.all(is_within) else chosen(part, is_within)
 
 
 def joined(found: list[Part]) -> Part:

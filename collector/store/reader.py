@@ -7,17 +7,18 @@ import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase, translate
 from pathlib import Path
-from typing import NamedTuple
 
-from collector.store import history
+from collector.store import doubts, history
 from collector.store.database import open_for_reading
-from collector.store.history import ChunkReader, Key, Range, StoredSeries
+from collector.store.history import ChunkReader, Key, Range
+from collector.store.matching import Device, Matching, devices_of
 from collector.store.newest import Newest, Search
 from collector.store.numbers import bounded
 from collector.store.parts import Part, joined, within
 from collector.store.rollups import Buckets, merged
 from collector.store.rows import (
     BATCH,
+    NOWHERE,
     BatchRow,
     DatagramRow,
     DeviceRow,
@@ -35,15 +36,6 @@ from wire.readings import series_name
 
 # What `after` returns at once: 16 MiB at most.
 _AFTER_ROWS = 256
-# Of so many patterns it is remembered which series they match.
-_PATTERNS = 8
-
-
-class _Device(NamedTuple):
-    """A device whose batches are asked for."""
-
-    id: int
-    name: str
 
 
 class Reader:
@@ -56,7 +48,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database = open_for_reading(path)
-        self._matched: dict[str, tuple[int | None, list[StoredSeries]]] = {}
+        self._matching = Matching(self._database)
 
     def close(self) -> None:
         """Close the connection."""
@@ -78,7 +70,7 @@ class Reader:
             " (SELECT max(heard_ns) FROM epoch WHERE device = device.id)"
             " FROM device ORDER BY name"
         )
-        may_have = _devices_of(pattern)
+        may_have = devices_of(pattern)
         return [DeviceRow(*row) for row in rows if fnmatchcase(row[1], may_have)]
 
     def series(self, pattern: str = "*") -> list[SeriesRow]:
@@ -140,8 +132,8 @@ class Reader:
     ) -> Range:
         """Return the readings that match and lie, or may lie, from `start_ns` up to before `end_ns`.
 
-        `whole`: of which range this is a window. Those of unknown time that may lie in it are looked at
-        together, else each window would put them elsewhere.
+        `whole`: of which range this is a window. Then those of unknown time come in one of its windows: where
+        they may have been at the latest, or in the last one; of `NOWHERE` in none.
         """
         found: dict[Key, list[Part]] = {}
         undecodable = 0
@@ -151,6 +143,9 @@ class Reader:
             else:
                 found.setdefault(Key(*part[:2]), []).append(within(part, start_ns, end_ns))
         parts = [joined(each) for _, each in sorted(found.items())]
+        if whole is not None:
+            until_ns = None if end_ns == whole[1] else end_ns
+            parts = [within(part, start_ns, until_ns) for part in parts]
         return Range([part for part in parts if len(part.times_ns)], undecodable)
 
     def window_end(self, pattern: str, start_ns: int, end_ns: int, max_readings: int) -> int:
@@ -158,7 +153,7 @@ class Reader:
 
         What is not sealed yet comes on top; that is little.
         """
-        several = self._stored(pattern)
+        several = self._matching.stored(pattern)
         return history.window_end(self._database, several, start_ns, end_ns, max_readings)
 
     def rollups(
@@ -172,18 +167,43 @@ class Reader:
         first_ns = bounded(start_ns - start_ns % width_ns)
         last_ns = bounded(end_ns + -end_ns % width_ns)
         with history.snapshot(self._database):
-            for series in self._stored(pattern):
+            for series in self._matching.stored(pattern):
                 rows = history.sealed_rollups(self._database, series, start_ns, end_ns, width_ns)
                 found[series.key] = [each for each in rows if each is not None]
-            parts = self._unsealed(pattern, first_ns, last_ns)
+            parts = self._unsealed(pattern, first_ns, last_ns, NOWHERE)
         for part in parts:
-            if part is not None and not part.boot:
+            if part is not None:
                 its = within(part, first_ns, last_ns)
                 found.setdefault(Key(*part[:2]), []).append(history.summed_up(its, width_ns))
         whole = {key: merged(each) for key, each in sorted(found.items()) if each}
         return {
             key: history.touching(each, start_ns, end_ns, width_ns) for key, each in whole.items()
         }
+
+    def doubts(
+        self, pattern: str, start_ns: int, end_ns: int, starts: doubts.Starts
+    ) -> dict[Key, doubts.Doubts]:
+        """Return which readings that match are suspect in a range, and of which the times were derived.
+
+        `starts` gives the buckets up to which that is told; of readings of unknown time nothing is.
+        """
+        found = doubts.Found(starts)
+        with history.snapshot(self._database):
+            reader = ChunkReader(self._database)
+            for series in self._matching.stored(pattern):
+                for its in doubts.sealed_doubts(self._database, reader, series, start_ns, end_ns):
+                    found.add(series.key, its)
+            for device in self._matching.devices(pattern):
+                for key, its in doubts.unsealed_doubts(
+                    self._database, device, pattern, start_ns, end_ns
+                ):
+                    found.add(key, its)
+        return found.doubts()
+
+    def doubts_end(self, pattern: str, start_ns: int, end_ns: int, max_chunks: int) -> int:
+        """Return where to cut a range, so that up to there about so many chunks hold doubts."""
+        several = self._matching.stored(pattern)
+        return doubts.doubts_end(self._database, several, start_ns, end_ns, max_chunks)
 
     def extents(self, pattern: str, start_ns: int, end_ns: int) -> dict[Key, history.Extent | None]:
         """Return which series have anything in a range, and about from when to when.
@@ -192,7 +212,7 @@ class Reader:
         """
         found: dict[Key, history.Extent | None] = {}
         with history.snapshot(self._database):
-            for series in self._stored(pattern):
+            for series in self._matching.stored(pattern):
                 extent = history.sealed_extent(self._database, series, start_ns, end_ns)
                 if extent is not None:
                     found[series.key] = extent
@@ -205,12 +225,12 @@ class Reader:
 
     def latest(self, pattern: str = "*") -> Newest:
         """Return the last reading of each series that matches and was described."""
-        wanted = self._described(pattern)
+        wanted = self._matching.described(pattern)
         with history.snapshot(self._database):
             search = Search(self._database)
-            for device in self._devices(pattern):
+            for device in self._matching.devices(pattern):
                 search.look_into(self._newest(device), wanted.get(device.name, set()), pattern)
-            search.look_at(self._stored(pattern))
+            search.look_at(self._matching.stored(pattern))
         return search.found(set().union(*wanted.values()))
 
     def removed(self) -> dict[str, int]:
@@ -243,7 +263,7 @@ class Reader:
     ) -> Iterator[Part | None]:
         with history.snapshot(self._database):
             reader = ChunkReader(self._database)
-            for series in self._stored(pattern):
+            for series in self._matching.stored(pattern):
                 yield from history.sealed_parts(self._database, reader, series, start_ns, end_ns)
             yield from self._unsealed(pattern, start_ns, end_ns, whole)
 
@@ -251,50 +271,15 @@ class Reader:
         self, pattern: str, start_ns: int, end_ns: int, whole: tuple[int, int] | None = None
     ) -> list[Part | None]:
         found: list[Part | None] = []
-        for device in self._devices(pattern):
+        for device in self._matching.devices(pattern):
             rows = rows_between(self._database, device.id, (start_ns, end_ns), whole)
             found += unsealed_parts(device.name, rows, pattern)
         return found
 
-    def _described(self, pattern: str) -> dict[str, set[str]]:
-        """Return the names of the described series that match, by device."""
-        matches = re.compile(translate(pattern)).match
-        found: dict[str, set[str]] = {}
-        for device, sensor, channel in self._database.execute(
-            "SELECT name, sensor, channel FROM series JOIN device ON device.id = device"
-        ):
-            if matches(name := series_name(device, sensor, channel)):
-                found.setdefault(device, set()).add(name)
-        return found
-
-    def _stored(self, pattern: str) -> list[StoredSeries]:
-        """Return the sealed series that match; it is matched anew when there are others, which never go."""
-        (newest,) = self._database.execute("SELECT max(id) FROM stored_series").fetchone()
-        known = self._matched.get(pattern)
-        if known is None or known[0] != newest:
-            if len(self._matched) >= _PATTERNS:
-                self._matched.clear()
-            known = newest, history.stored_series(self._database, pattern)
-            self._matched[pattern] = known
-        return known[1]
-
-    def _devices(self, pattern: str) -> list[_Device]:
-        """Return the devices whose series a pattern can match."""
-        may_have = _devices_of(pattern)
-        rows = self._database.execute("SELECT id, name FROM device ORDER BY name")
-        return [_Device(*row) for row in rows if fnmatchcase(row[1], may_have)]
-
-    def _newest(self, device: _Device) -> Iterator[BatchRow]:
+    def _newest(self, device: Device) -> Iterator[BatchRow]:
         """Give the rows of a device, those with the latest readings first."""
         rows = self._database.execute(
             f"SELECT {BATCH} WHERE device = ? ORDER BY to_ns DESC, batch.id DESC",
             (device.id,),
         )
         return map(batch_row, rows)
-
-
-def _devices_of(pattern: str) -> str:
-    """Return the pattern that the devices match whose series may match this one."""
-    device, slash, _ = pattern.partition("/")
-    # `*` matches a slash too, and so may `[...]`.
-    return device if slash and "[" not in device else "*"

@@ -112,9 +112,12 @@ class Retention:
         """Note how large the store is, once a day: what it grows is told by that."""
         day = now_ns // DAY_NS
         if day != self._noted_day:
-            used_bytes = used(self._database)
-            self._commit(lambda group: group.removal.note_size(day, used_bytes))
             self._noted_day = day
+            used_bytes = used(self._database)
+            try:
+                self._commit(lambda group: group.removal.note_size(day, used_bytes))
+            except RefusedError as error:
+                _log.error("size_not_noted", detail=str(error), exc_info=error)
 
     def _round(self, rules: Sequence[Keep], now_ns: int) -> Iterator[None]:
         """Go through all series once; give None after each step."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from collector.clock import OWN, Dating
 from collector.store.dating import NOT_AT_ALL, dating_of, is_sound
+from collector.store.numbers import LARGEST
 
 # What is selected of batches, for `batch_row`. Damage can make a number of one: then it is no batch, and counted as
 # one that cannot be read.
@@ -19,6 +20,28 @@ CHUNK = (
     "readings, chunk.data, chunk_times.data FROM chunk"
     " LEFT JOIN chunk_times ON chunk_times.id = chunk.times"
 )
+
+_BETWEEN = (
+    f"SELECT {BATCH} WHERE device = ? AND to_ns >= ? AND from_ns < ? ORDER BY to_ns, batch.id"
+)
+# A reading of unknown time stands where it may have been at the latest, but behind all that its boot read
+# before. So a row matters to a window if it ends there or later, or was read behind one that does; and
+# if it ends before the end of the window, or was read before one that does.
+_IN_WINDOW = (
+    f"SELECT {BATCH} WHERE batch.id IN (WITH undated AS MATERIALIZED"  # noqa: S608 - ours
+    " (SELECT id, boot, first_ns, last_ns, to_ns FROM batch"
+    f" WHERE device = ?1 AND dated = {NOT_AT_ALL} AND to_ns >= ?4 AND from_ns < ?5),"
+    " reach AS (SELECT boot, min(iif(to_ns >= ?2, first_ns, NULL)) AS from_ns,"
+    " max(iif(to_ns < ?3 OR ?3 = ?5, last_ns, NULL)) AS until_ns FROM undated GROUP BY boot)"
+    " SELECT id FROM undated JOIN reach USING (boot) WHERE (to_ns >= ?2 OR last_ns >= from_ns)"
+    " AND (to_ns < ?3 OR ?3 = ?5 OR first_ns <= until_ns)"
+    " UNION ALL SELECT id FROM batch"
+    f" WHERE device = ?1 AND dated <> {NOT_AT_ALL} AND to_ns >= ?2 AND from_ns < ?3)"
+    " ORDER BY to_ns, batch.id"
+)
+
+# Given as the whole of which a range is a window: readings of unknown time are left out of it.
+NOWHERE = (LARGEST, -LARGEST)
 
 
 class DeviceRow(NamedTuple):
@@ -144,10 +167,10 @@ def rows_between(
     window: tuple[int, int],
     whole: tuple[int, int] | None,
 ) -> Iterator[BatchRow]:
-    """Give the rows of a device that may have readings in a window; of unknown time, in the whole of it."""
-    rows = database.execute(
-        f"SELECT {BATCH} WHERE device = ? AND to_ns >= ? AND from_ns < ?"
-        f" AND (dated = {NOT_AT_ALL} OR (to_ns >= ? AND from_ns < ?)) ORDER BY to_ns, batch.id",
-        (device_id, *(whole or window), *window),
-    )
-    return map(batch_row, rows)
+    """Give the rows of a device that may have readings in a window.
+
+    `whole`: the range of which it is one; then of unknown time those that decide what comes in it.
+    """
+    if whole is None or whole == window:
+        return map(batch_row, database.execute(_BETWEEN, (device_id, *window)))
+    return map(batch_row, database.execute(_IN_WINDOW, (device_id, *window, *whole)))

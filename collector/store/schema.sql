@@ -1,4 +1,4 @@
--- The store, version 4. Times are UTC, nanoseconds since 1970, unless they say otherwise.
+-- The store, version 5. Times are UTC, nanoseconds since 1970, unless they say otherwise.
 
 CREATE TABLE device (
     id              INTEGER PRIMARY KEY,
@@ -128,7 +128,11 @@ CREATE TABLE chunk (
 );
 CREATE INDEX chunk_time ON chunk (series, to_ns, from_ns, readings);
 CREATE INDEX chunk_short ON chunk (series) WHERE readings < 1800;
+-- Those that span more than a day: history.py.
+CREATE INDEX chunk_long ON chunk (series, to_ns, from_ns, readings) WHERE to_ns - from_ns > 86400000000000;
 CREATE INDEX chunk_shared ON chunk (times) WHERE times IS NOT NULL;
+-- Those whose flags say that not all is good and synced: doubts.py.
+CREATE INDEX chunk_doubtful ON chunk (series, to_ns, from_ns) WHERE substr(data, 2, 1) > x'01';
 
 -- What readings of one series come to, by minute and by hour: rollups.py. Rows add up: of one minute two may
 -- have a part each.

@@ -1,7 +1,6 @@
 """Pieces of an answer: readings of one series and unit whose times are known in one way.
 
-A long answer comes in windows of time, and in each window a piece a series. Readings whose time is
-unknown may lie in many windows: they come in the one where they may have been at the latest.
+A long answer comes in windows of time, and in each window a piece a series.
 """
 
 from collections.abc import Iterator
@@ -12,14 +11,6 @@ import numpy.typing as npt
 
 from collector.clock import Dating, Known
 from collector.store import Part
-
-
-class Window(NamedTuple):
-    """A part of a range of time that is answered whole; UTC, ns. `end_ns` of the last is the range's."""
-
-    start_ns: int
-    end_ns: int
-    is_last: bool
 
 
 class Piece(NamedTuple):
@@ -43,8 +34,8 @@ class Piece(NamedTuple):
         return len(self.values)
 
 
-def pieces_of(part: Part, window: Window | None = None) -> Iterator[Piece]:
-    """Give the pieces of a part, those of a window alone."""
+def pieces_of(part: Part) -> Iterator[Piece]:
+    """Give the pieces of a part."""
     kinds = _kinds(part.datings.tolist())
     if all(dating.known is not Known.UNKNOWN for dating in kinds):
         yield from _piece(part, kinds, None)
@@ -53,8 +44,6 @@ def pieces_of(part: Part, window: Window | None = None) -> Iterator[Piece]:
     dated = [each for each in kinds if each.known is not Known.UNKNOWN]
     yield from _piece(part, dated, ~is_unknown)
     undated = [each for each in kinds if each.known is Known.UNKNOWN]
-    if window is not None:
-        is_unknown &= _is_its(part.times_ns, window)
     yield from _piece(part, undated, is_unknown)
 
 
@@ -63,11 +52,6 @@ def _kinds(datings: list[Dating]) -> list[Dating]:
     if datings and datings.count(datings[0]) == len(datings):
         return datings[:1]
     return list({id(each): each for each in datings}.values())
-
-
-def _is_its(latest_ns: npt.NDArray[np.int64], window: Window) -> npt.NDArray[np.bool_]:
-    is_its = latest_ns >= window.start_ns
-    return is_its if window.is_last else is_its & (latest_ns < window.end_ns)
 
 
 def _piece(

@@ -14,7 +14,7 @@ from collector.store import Range, Reader
 from collector.summaries import bounded
 from collector.web.asked import Asked, Span
 from collector.web.encoding import FORMATS, Format
-from collector.web.pieces import Window, pieces_of
+from collector.web.pieces import pieces_of
 from collector.web.problems import Refused
 from collector.web.question import PARAMETERS, Question, question_of
 from collector.web.reading import Reading
@@ -24,8 +24,8 @@ from config.problems import did_you_mean
 
 # What is read and sent at a time: a megabyte or two.
 WINDOW_READINGS = 25_000
-# How much further the next window looks than this one had readings for: finding where to cut it
-# costs as much as there is behind.
+# How much further the next window looks than this one had readings for: chunks that begin together may
+# hold more than a window, and so may what is not sealed yet.
 FURTHER = 4
 LEAST_NS = 10**9
 
@@ -44,7 +44,7 @@ async def readings(reading: Reading, query: str, zone: tzinfo) -> Response:
     asked = Asked(query, PARAMETERS, zone)
     question = question_of(asked)
     if asked.has("series"):
-        await reading.ask(partial(_check_known, name=question.pattern))
+        await reading.ask(partial(check_known, name=question.pattern))
     with ExitStack() as place:
         place.enter_context(reading.question())
         form = FORMATS[question.form](question.clock)
@@ -98,18 +98,17 @@ def _window(reader: Reader, question: Question, form: Format, look: Span, width_
     """Read and write a window that ends where it looks to, or before."""
     cut_ns = reader.window_end(question.pattern, *look, WINDOW_READINGS)
     found = reader.range(question.pattern, look.start_ns, cut_ns, question.span)
-    window = Window(look.start_ns, cut_ns, cut_ns >= question.span.end_ns)
-    data = b"".join(_written(found, window, question, form))
+    data = b"".join(_written(found, question, form))
     its_ns = _width_ns(found, look.start_ns, cut_ns)
     width_ns = width_ns if its_ns is None else max(its_ns, LEAST_NS)
     return _Read(data, found.undecodable, cut_ns, width_ns * FURTHER)
 
 
-def _written(found: Range, window: Window, question: Question, form: Format) -> Iterator[bytes]:
+def _written(found: Range, question: Question, form: Format) -> Iterator[bytes]:
     for part in found.parts:
         wanted = part if question.grades is None else of_grades(part, question.grades)
         if len(wanted.values):
-            yield from (form.piece(piece) for piece in pieces_of(wanted, window))
+            yield from (form.piece(piece) for piece in pieces_of(wanted))
 
 
 def _width_ns(found: Range, start_ns: int, cut_ns: int) -> int | None:
@@ -125,7 +124,7 @@ def _width_ns(found: Range, start_ns: int, cut_ns: int) -> int | None:
     return int(max(last for _, last in spans)) - int(min(first for first, _ in spans))
 
 
-def _check_known(reader: Reader, name: str) -> None:
+def check_known(reader: Reader, name: str) -> None:
     """Refuse a series that no device has described.
 
     Raises:

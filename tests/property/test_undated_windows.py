@@ -1,6 +1,7 @@
 """Readings of unknown time come once in an answer that is given in windows, wherever their bounds are."""
 
-from itertools import count
+from contextlib import closing
+from itertools import count, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from collector import query
 from collector.store import as_readings
-from collector.store.database import FILE_NAME
+from collector.store.database import FILE_NAME, open_for_reading
+from collector.store.rows import NOWHERE, rows_between
 from collector.web import readings
 from kit.sealing import sealing_rig
 from kit.stores import SECOND_NS, arrived, at_ns, batch, open_reader, read, transaction
@@ -92,6 +94,24 @@ def test_each_comes_once(
         whole = reader.range("*", start_ns, end_ns)
     found = [each for piece in pieces for part in piece.parts for each in as_readings(part)]
     assert found == [each for part in whole.parts for each in query.as_readings(part)]
+
+
+def test_rows_that_came_in_turn_are_read_once(tmp_path: Path) -> None:
+    """However many windows there are: each in the one where its readings come; and not at all, if unwanted."""
+    file = tmp_path / FILE_NAME
+    store(file, [Came(boot, [at_s], at_s + boot) for boot in (1, 2) for at_s in range(5, 95, 10)])
+    whole = at_ns(0), at_ns(100)
+    edges = [at_ns(at_s) for at_s in range(0, 101, 20)]
+    with closing(open_for_reading(file)) as database:
+        found = [
+            [row.id for row in rows_between(database, 1, window, whole)]
+            for window in pairwise(edges)
+        ]
+        in_one = [row.id for row in rows_between(database, 1, whole, whole)]
+        in_none = list(rows_between(database, 1, whole, NOWHERE))
+    assert sum(map(len, found)) == len(in_one) == 18
+    assert {each for its in found for each in its} == set(in_one)
+    assert in_none == []
 
 
 def test_each_comes_once_over_http(

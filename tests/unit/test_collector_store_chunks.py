@@ -78,6 +78,25 @@ def test_any_columns_come_back(columns: Columns) -> None:
     assert_same(chunks.decode(chunks.encode(columns, None), count, apart_ns), columns)
 
 
+@given(any_columns())
+def test_trust_is_that_of_the_whole(columns: Columns) -> None:
+    """Qualities, runs and times are the same without the values; damage is found all the same."""
+    count = len(columns.values)
+    times_blob = chunks.encode_times(columns.times_ns)
+    for inside in (times_blob, None):
+        blob = chunks.encode(columns, inside)
+        trust = chunks.decode_trust(blob, count)
+        assert trust.times_of(None if inside else columns.times_ns).tolist() == (
+            columns.times_ns.tolist()
+        )
+        assert (trust.times is None) == (inside is None)
+        qualities = [0] * count if trust.qualities is None else trust.qualities.tolist()
+        assert (qualities, trust.runs) == (columns.qualities.tolist(), columns.runs)
+        assert trust.has_derived == any(run.known is Known.DERIVED for run in columns.runs)
+        with pytest.raises(ChunkError):
+            chunks.decode_trust(blob[:-1], count)
+
+
 @given(any_columns(), damages)
 def test_damage_is_found(columns: Columns, damage: Callable[[bytes], bytes]) -> None:
     """A bit, a cut, bytes too many, a wrong number of readings, of chunk and of times."""

@@ -102,24 +102,58 @@ def test_damaged_chunk_is_counted(file: Path, damage: str) -> None:
 @given(
     some=st.lists(st.lists(st.integers(1, 60), min_size=1, max_size=9), min_size=1, max_size=6),
     most=st.integers(1, 12),
+    step_s=st.sampled_from([1, 20_000]),
 )
 @settings(max_examples=20, deadline=None)
 def test_windows_have_about_so_many_readings(
-    tmp_path_factory: pytest.TempPathFactory, some: list[list[int]], most: int
+    tmp_path_factory: pytest.TempPathFactory, some: list[list[int]], most: int, step_s: int
 ) -> None:
-    """End to end, each further than the one before; more only if its first chunks begin together."""
+    """End to end, each further than the one before; more only if its first chunks begin together.
+
+    Also of chunks that span days. What lies in a window, and nothing else, is read there.
+    """
     file = tmp_path_factory.mktemp("history") / FILE_NAME
+    some = [[at * step_s for at in its] for its in some]
     sealed_apart(file, "pi", *[batch(seq, *map(read, its)) for seq, its in enumerate(some, 1)])
-    begin_ns, end_ns = at_ns(0), at_ns(61)
+    begin_ns, end_ns = at_ns(0), at_ns(61 * step_s)
     with open_reader(file) as reader:
         edges = [begin_ns]
         while edges[-1] < end_ns:
             edges.append(reader.window_end("*", edges[-1], end_ns, most))
             assert edges[-2] < edges[-1] <= end_ns
+        found = [reader.range("*", *window).parts for window in pairwise(edges)]
+    read_ns = [at for parts in found for part in parts for at in part.times_ns.tolist()]
+    assert read_ns == sorted(at_ns(each) for its in some for each in its)
     for start_ns, cut_ns in pairwise(edges):
         its = [each for each in some if at_ns(max(each)) >= start_ns and at_ns(min(each)) < cut_ns]
         froms = {max(start_ns, at_ns(min(each))) for each in its}
         assert sum(map(len, its)) <= most or len(froms) == 1
+
+
+def test_cost_of_a_window_is_not_that_of_what_is_left(file: Path) -> None:
+    """Of chunks that begin long behind it none is looked at."""
+
+    def steps() -> int:
+        """How many thousands of steps SQLite takes to find where a window ends, and what it holds."""
+        told: list[None] = []
+        with closing(open_for_reading(file)) as database:
+            its = history.stored_series(database, "*")
+            reader = history.ChunkReader(database)
+            database.set_progress_handler(lambda: told.append(None), 1000)
+            cut_ns = history.window_end(database, its, at_ns(0), ALL[1], 4)
+            parts = list(history.sealed_parts(database, reader, its[0], at_ns(0), cut_ns))
+        assert (cut_ns, len(parts)) == (at_ns(50), 1)
+        return len(told)
+
+    before = steps()
+    change(
+        file,
+        "INSERT INTO chunk (series, from_ns, to_ns, readings, data)"
+        " WITH RECURSIVE hour (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM hour LIMIT 5000)"
+        " SELECT series, from_ns + number * ?1, to_ns + number * ?1, readings, data FROM hour, chunk",
+        HOUR_NS,
+    )
+    assert steps() <= before + 1
 
 
 def test_extent_is_that_of_readings_and_rollups(file: Path) -> None:

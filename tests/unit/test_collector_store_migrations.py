@@ -16,12 +16,14 @@ from collector.store.database import FILE_NAME, VERSION, open_for_reading, open_
 from collector.store.soundness import checksum
 from collector.store.transaction import Transaction
 from collector.times import END_OF_TIME_NS
+from kit.sealing import sealed_apart
 from kit.stores import (
     OTHER_EPOCH,
     SECOND_NS,
     THIRD_EPOCH,
     at_ns,
     batch,
+    change,
     held,
     holding,
     open_reader,
@@ -455,6 +457,29 @@ def test_batch_of_version_2_that_cannot_be_read(tmp_path: Path) -> None:
     open_for_writing(file).close()
     with open_reader(file) as reader:
         assert reader.range("*", 0, END_OF_TIME_NS).undecodable == 1
+
+
+def test_version_4_learns_where_doubts_are(tmp_path: Path) -> None:
+    """Of what it had sealed, too."""
+    file = tmp_path / FILE_NAME
+    with closing(open_for_writing(file)) as database:
+        database.execute("INSERT INTO device VALUES (1, 'greenhouse', NULL, 5)")
+    sealed_apart(file, "greenhouse", batch(1), batch(2, read(2, quality=3)), batch(3))
+    for statement in former_schemas.VERSION_5:
+        if statement.startswith("CREATE INDEX"):
+            change(file, f"DROP INDEX {statement.split()[2]}")
+    change(file, "ALTER TABLE series DROP COLUMN max_interval_s")
+    change(file, "PRAGMA user_version = 4")
+    open_for_writing(file).close()
+    with open_reader(file) as reader:
+        ((_, doubts),) = reader.doubts("*", at_ns(0), at_ns(9), lambda times: times).items()
+    assert doubts[3].from_ns.tolist() == [at_ns(2)]
+    (plan,) = rows(
+        file,
+        "EXPLAIN QUERY PLAN SELECT count(*) FROM chunk"
+        " WHERE series = 1 AND substr(data, 2, 1) > x'01'",
+    )
+    assert "chunk_doubtful" in plan[-1]
 
 
 def test_version_4_learns_how_long_nothing_new_is_left_out(tmp_path: Path) -> None:

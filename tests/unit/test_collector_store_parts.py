@@ -152,12 +152,14 @@ def test_readings_of_a_row_come_in_order_of_time() -> None:
     span=st.tuples(*[st.integers(-25, 25)] * 2),
 )
 def test_range_is_half_open(times_ns: list[int], span: tuple[int, int]) -> None:
-    """Whatever the order; of unknown times all may lie in it."""
+    """Whatever the order; without an end, all from its start on. Of unknown times all may lie in it."""
     found = parts.within(part(*times_ns), *span)
     inside = [place for place, each in enumerate(times_ns) if span[0] <= each < span[1]]
     assert found.values.tolist() == found.qualities.tolist() == inside
     assert found.times_ns.tolist() == [times_ns[place] for place in inside]
     assert len(found.datings) == len(inside)
+    from_there = [each for each in times_ns if each >= span[0]]
+    assert parts.within(part(*times_ns), span[0], None).times_ns.tolist() == from_there
     undated = part(*times_ns, dating=unknown(3), boot=1)
     assert parts.within(undated, *span) is undated
 

@@ -15,12 +15,11 @@ from collector.store import (
     Selection,
     SeriesRow,
     delete_from,
-    history,
     seal_store,
 )
 from collector.store.database import FILE_NAME, open_for_writing
 from collector.store.reader import DatagramRow, GapRow
-from kit.histories import ALL, retained
+from kit.histories import retained
 from kit.losses import add_datagrams, add_gap
 from kit.stores import (
     BOOTED_NS,
@@ -265,33 +264,3 @@ def test_removed_readings_are_counted_by_device(file: Path) -> None:
         seal_store(file)
         retained(file, Keep("*", raw_ns=1), now_ns=at_ns(100))
         assert reader.removed() == {"cellar": 2, "greenhouse": 1}
-
-
-def test_series_are_matched_once_until_there_are_others(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A question that goes through many windows does not compare all names in each."""
-    commit(file, "cellar", batch(1))
-    seal_store(file)
-    asked = []
-    stored_series = history.stored_series
-
-    def noted(database: Any, pattern: str) -> object:
-        """Match series, and note for which pattern."""
-        asked.append(pattern)
-        return stored_series(database, pattern)
-
-    monkeypatch.setattr(history, "stored_series", noted)
-    with open_reader(file) as reader:
-        for _ in range(5):
-            assert [part.series for part in reader.range("*", *ALL).parts] == [
-                "cellar/air.temperature"
-            ]
-            assert reader.range("green*", *ALL).parts == []
-        assert asked == ["*", "green*"]
-        commit(file, "greenhouse", batch(1, read(1, unit="V")))
-        seal_store(file)
-        assert [part.unit for part in reader.range("green*", *ALL).parts] == ["V"]
-        for number in range(20):
-            reader.range(f"x{number}*", *ALL)
-        assert len(reader._matched) <= 8

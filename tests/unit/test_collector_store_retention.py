@@ -76,6 +76,28 @@ def test_series_that_cannot_be_cut_down_stops_no_other(file: Path) -> None:
     assert failed == ["greenhouse/air.temperature"]
 
 
+def test_size_that_cannot_be_noted_stops_nothing(file: Path) -> None:
+    """It is told once a day, when it is tried again; what is old enough goes all the same."""
+    change(
+        file,
+        "CREATE TRIGGER poison BEFORE INSERT ON growth BEGIN SELECT RAISE(ABORT, 'poison'); END",
+    )
+    now_ns, day_ns = at_ns(LATE_S), 24 * HOUR_NS
+    with (
+        _alone(file) as (_, commit),
+        closing(Retention(file, commit)) as retention,
+        capture_logs() as logs,
+    ):
+        retention.apply([Keep("*", 10 * 10**9)])
+        begin_ns = now_ns - now_ns % day_ns
+        for later_ns in (0, HOUR_NS, day_ns):
+            while retention.step(begin_ns + day_ns + later_ns):
+                pass
+    assert raw(file) == 0
+    assert [log["event"] for log in logs if "size" in log["event"]] == ["size_not_noted"] * 2
+    assert rows(file, "SELECT * FROM growth") == []
+
+
 def test_raw_readings_go_and_what_they_come_to_stays(file: Path) -> None:
     """With how many of them the store counts."""
     before = summed(file, MINUTE_NS)

@@ -4,7 +4,7 @@ import numpy as np
 
 from collector.clock import OWN, Dating, Known
 from collector.store import Part
-from collector.web.pieces import Piece, Window, pieces_of
+from collector.web.pieces import Piece, pieces_of
 
 DERIVED = Dating(Known.DERIVED, 5, 100)
 LATER = Dating(Known.DERIVED, 5, 300)
@@ -45,11 +45,3 @@ def test_unknown_times_are_a_piece_of_their_own() -> None:
     assert (unknown.known, unknown.earliest_ns, unknown.latest_ns) == (Known.UNKNOWN, 10, 40)
     [nobody] = pieces_of(part((40, BETWEEN), (NEVER, NOBODY)))
     assert (nobody.earliest_ns, nobody.latest_ns) == (None, None)
-
-
-def test_unknown_times_come_in_one_window() -> None:
-    """Where they may have been at the latest, or in the last one."""
-    whole = part((15, OWN), (40, BETWEEN), (NEVER, NOBODY))
-    windows = [Window(0, 20, False), Window(20, 45, False), Window(45, 60, True)]
-    found = [values(list(pieces_of(whole, window))) for window in windows]
-    assert found == [[15], [15, 40], [15, float(NEVER)]]  # those of known time were cut before

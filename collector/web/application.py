@@ -19,6 +19,7 @@ from collector.times import zone_name
 from collector.web import latest, metrics, pages
 from collector.web.asked import Asked
 from collector.web.assets import PREFIX, Assets
+from collector.web.doubts import doubts
 from collector.web.encoding import TIMES, Clock
 from collector.web.latest import Latest
 from collector.web.live import Hub
@@ -74,6 +75,7 @@ class Application:
             f"{_API}/latest": self._latest,
             f"{_API}/readings": self._readings,
             f"{_API}/gaps": self._gaps,
+            f"{_API}/doubts": self._doubts,
             f"{_API}/live": self._live,
         }
         self._paths = list(reads)
@@ -156,6 +158,9 @@ class Application:
         device = asked.pattern().partition("/")[0]  # who gives a series means its device
         rows = await self._reading.ask(lambda reader: reader.gaps(device, *span))
         return answer({"gaps": [_gap(row, clock) for row in rows]})
+
+    async def _doubts(self, request: Request) -> Response:
+        return await doubts(self._reading, request.url.query, self._zone())
 
     async def _live(self, request: Request) -> Response:
         asked = self._asked(request, "pattern", "time")

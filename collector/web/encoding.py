@@ -221,7 +221,12 @@ def _facts(piece: Piece, clock: Clock) -> dict[str, Any]:
 
 def _reasons(qualities: npt.NDArray[np.uint8]) -> dict[str, str]:
     found = np.flatnonzero(np.bincount(qualities, minlength=256)).tolist()
-    return {str(number): _WORDS[number].decode() for number in found if number != Quality.GOOD}
+    return {str(number): worded(number) for number in found if number != Quality.GOOD}
+
+
+def worded(quality: int) -> str:
+    """Return a quality in words, such as `bad (read_failed)`."""
+    return _WORDS[quality].decode()
 
 
 def block_head(facts: dict[str, Any]) -> bytes:

@@ -31,6 +31,7 @@ _INDEX = """
 <li><a href="/api/v1/latest">/api/v1/latest</a>: the last reading of each</li>
 <li><a href="/api/v1/readings?last=1h&amp;points=100">/api/v1/readings</a>: readings, or their summaries</li>
 <li><a href="/api/v1/gaps">/api/v1/gaps</a>: what is missing, and why</li>
+<li><a href="/api/v1/doubts?last=24h">/api/v1/doubts</a>: what is suspect, and which times were derived</li>
 <li><code>/api/v1/live</code>: readings as they come (Server-Sent Events)</li>
 <li><a href="/metrics">/metrics</a>: the collector's own health, for Prometheus</li>
 <li><a href="/healthz">/healthz</a>: is it well?</li>

@@ -41,11 +41,7 @@ def question_of(asked: Asked) -> Question:
     Raises:
         Refused: it is not understood.
     """
-    if asked.has("pattern") and asked.has("series"):
-        raise refused("series", "one of pattern and series is enough")
-    pattern = asked.text("series", "") or asked.pattern()
-    if asked.has("series") and not _NAME.fullmatch(pattern):
-        raise refused("series", f"`{shown(pattern)}` is no series. Accepted: device/sensor.channel")
+    pattern = pattern_of(asked)
     if asked.has("points") and asked.has("every"):
         raise refused("every", "one of points and every is enough")
     question = Question(
@@ -61,3 +57,17 @@ def question_of(asked: Asked) -> Question:
     if not question.is_summary and question.aggregate != "all":
         raise refused("agg", "it goes with points or every")
     return question
+
+
+def pattern_of(asked: Asked) -> str:
+    """Return the pattern that is asked for, or the name of the one series.
+
+    Raises:
+        Refused: it is both, or no name.
+    """
+    if asked.has("pattern") and asked.has("series"):
+        raise refused("series", "one of pattern and series is enough")
+    pattern = asked.text("series", "") or asked.pattern()
+    if asked.has("series") and not _NAME.fullmatch(pattern):
+        raise refused("series", f"`{shown(pattern)}` is no series. Accepted: device/sensor.channel")
+    return pattern

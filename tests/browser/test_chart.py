@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from kit import programs
+from kit.doubtful import JUMPED, measure, reads, set_batch, unset_batch
 from kit.losses import add_gap
+from kit.stores import at_ns, commit, described, transaction
 from kit.waiting import wait_until
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -155,6 +158,68 @@ def test_gap_is_drawn_with_its_cause(screen, station) -> None:
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60)
     cause = page.locator(".readout .cause[data-kind=lost]")
     expect(cause).to_contain_text("Lost of pi: 12 readings. Why: the device's spool was full")
+
+
+@pytest.fixture
+def doubtful(tmp_path: Path):
+    """The page of a collector with three hours of one series: four suspect readings, half an hour derived."""
+    port, web_port = programs.free_port(), programs.free_port()
+    collector = programs.collector(tmp_path, port, web_port=web_port)
+    store = collector.state / "telegauge.db"
+    with transaction(store) as group:
+        group.describe("pi", described("air.temperature"))
+    measure(store, "pi", 8000)
+    suspect = dict.fromkeys(range(3602, 3606), JUMPED)
+    parts = [reads(first_s, first_s + 900, suspect) for first_s in range(0, 10_800, 900)]
+    for seq, some in enumerate(parts[:8] + parts[10:], 1):
+        commit(store, "pi", set_batch(seq, some))
+    for seq, some in enumerate(parts[8:10], 1):
+        commit(store, "pi", unset_batch(seq, some))
+    collector.start()
+    yield f"http://127.0.0.1:{web_port}"
+    collector.end()
+
+
+# How many pixels of a part of the plot have a colour.
+PAINTED = """([colour, from, to]) => {
+  const readable = (width, height) => new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+  const probe = readable(1, 1);
+  probe.fillStyle = colour;
+  probe.fillRect(0, 0, 1, 1);
+  const wanted = probe.getImageData(0, 0, 1, 1).data;
+  const [canvas, over] = ['canvas', '.u-over'].map((each) => document.querySelector(`.plots ${each}`));
+  const x = (share) => Math.round((over.offsetLeft + share * over.clientWidth) * canvas.width / canvas.clientWidth);
+  const copy = readable(canvas.width, canvas.height);
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(x(from), 0, x(to) - x(from), canvas.height);
+  let count = 0;
+  for (let n = 0; n < data.length; n += 4) count += [0, 1, 2].every((k) => data[n + k] === wanted[k]);
+  return count;
+}"""
+
+
+def test_doubts_are_marked_where_points_stand_for_many(new_screen, doubtful) -> None:
+    """Suspect readings and derived times are drawn in a summary, and told, to the eye and to the ear."""
+    screen = new_screen(doubtful)
+    start, end = (iso(at_ns(at_s) / 10**6) for at_s in (0, 10_800))
+    page = opened(screen, f"series=pi/air.temperature&start={start}Z&end={end}Z")
+    warn = screen.call("palette.js", "(m) => m.palette().warn")
+    wait_until(lambda: page.evaluate(PAINTED, [warn, 0.68, 0.82]) > 100)
+    assert page.evaluate(PAINTED, [warn, 0.32, 0.35]) > 20
+    for clean in ([0.05, 0.3], [0.37, 0.64], [0.86, 0.99]):
+        assert page.evaluate(PAINTED, [warn, *clean]) == 0
+    box = page.locator(".u-over").first.bounding_box()
+    readout = page.locator(".readout")
+    page.mouse.move(box["x"] + box["width"] * 3605 / 10_800 + 1, box["y"] + 60)
+    expect(readout).to_contain_text("4 suspect: jumped")
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60)
+    expect(readout).not_to_contain_text(re.compile("suspect|derived"))
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 60)
+    expect(readout).to_contain_text("time derived, right to 140 ms")
+    page.locator(".plots").focus()
+    page.keyboard.press("Shift+ArrowLeft")
+    said = page.locator("p.visually-hidden[aria-live]")
+    expect(said).to_contain_text("time derived, right to 140 ms")
 
 
 def test_export(screen, tmp_path: Path) -> None:

@@ -131,6 +131,37 @@ def test_line_breaks_where_readings_are_missing(call) -> None:
     assert found["last"] == {"grade": "bad", "reason": "read_failed"}
 
 
+def test_doubts_lie_in_buckets(call) -> None:
+    """What touches a bucket is its own too; live readings go on where those that are known end."""
+    script = """(m) => {
+      const track = new m.Track('a/b.c', { interval: 1000, every: 10000, unit: '' });
+      const bucket = [0, 10000, 20000, 30000, 40000];
+      const same = bucket.map(() => 1);
+      track.take([{ head: {}, times: bucket, mean: same, min: same, max: same, count: same, bad: same }]);
+      const common = { from: 12000, to: 29999, readings: 5 };
+      track.doubts.take([
+        { ...common, kind: 'suspect', reasons: ['suspect (jumped)'], time_error_ns: null },
+        { ...common, kind: 'derived', reasons: [], time_error_ns: 7 },
+      ]);
+      track.hear({ times: [31000, 39000], values: [1, 1], time_known: 'derived', time_error_ns: 7, reasons: {} });
+      return bucket.map((_, n) => track.point(n)).map((each) => [each.suspect?.readings ?? 0, each.known ?? '', each.error_ns ?? 0]);
+    }"""
+    assert call("track.js", script) == [
+        [0, "", 0],
+        *[[5, "derived", 7]] * 2,
+        [0, "derived", 7],
+        [0, "", 0],
+    ]
+
+
+def test_suspect_readings_are_counted_where_all_of_them_are_meant(call) -> None:
+    """Of a span that goes on beyond a bucket nobody knows how many lie within."""
+    script = """(m, start, end) => m.suspectWords(
+      { from: 5, to: 9, readings: 3, reasons: ['suspect (power_on_value)', 'suspect'] }, start, end)"""
+    assert call("doubts.js", script, 0, 10) == "3 suspect: power on value, suspect"
+    assert call("doubts.js", script, 0, 8) == "suspect: power on value, suspect"
+
+
 def test_buckets_keep_their_spikes(call) -> None:
     """What comes live goes into the newest bucket, with its least and greatest; bad readings are counted."""
     script = """(m) => {

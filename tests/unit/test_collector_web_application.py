@@ -127,7 +127,7 @@ def test_index_leads_to_all(rig: WebRig) -> None:
     ["/api", "/metrics"]
     + [
         f"/api/v1/{name}"
-        for name in ("about", "devices", "series", "latest", "readings", "gaps", "live")
+        for name in ("about", "devices", "series", "latest", "readings", "gaps", "doubts", "live")
     ],
 )
 def test_unknown_parameters_are_told(rig: WebRig, path: str) -> None:

@@ -12,14 +12,14 @@ import { onThemeChange, palette } from "./palette.js";
 import { pickSeries } from "./picker.js";
 import { Plots } from "./plots.js";
 import { spoken } from "./readout.js";
-import { gapsOf, tracksOf } from "./source.js";
+import { askDoubts, gapsOf, tracksOf } from "./source.js";
 import { bounded, isAtEdge, lastOf, moved, spanOf, zoomed } from "./span.js";
 import { Track } from "./track.js";
 
 // Behind the last move of a gesture the readings for what is shown now are asked for.
 const SETTLED_AFTER = 140;
 const FOLLOW_EVERY = 250;
-const GAPS_EVERY = 30000;
+const MARKS_EVERY = 30000;
 
 /** Show it. */
 export async function show(root, context) {
@@ -76,7 +76,7 @@ class Chart {
     await Promise.all([series.known(), devices.known()]);
     const rounds = [
       setInterval(() => this.#keepUp(), FOLLOW_EVERY),
-      setInterval(() => document.visibilityState === "visible" && this.#askGaps(), GAPS_EVERY),
+      setInterval(() => document.visibilityState === "visible" && this.#askMarks(), MARKS_EVERY),
     ];
     this.#endings.push(
       live.subscribe("*", (piece) => this.#hear(piece)),
@@ -199,16 +199,20 @@ class Chart {
       return;
     }
     this.plots.node.setAttribute("aria-busy", "false");
-    await this.#askGaps(signal);
+    await this.#askMarks(signal);
   }
 
-  async #askGaps(signal = this.#asking.signal) {
+  async #askMarks(signal = this.#asking.signal) {
+    const { span, context: { api } } = this;
     try {
-      this.#gaps = await gapsOf(this.context.api, this.#described(), this.span, { signal });
-    } catch {
-      return; // The shell says so; the lines are there all the same.
+      this.#gaps = await gapsOf(api, this.#described(), span, { signal });
+      this.#mark();
+      await askDoubts(api, [...this.#tracks.values(), ...this.#pasts.values()], span, this.plots.width, { signal });
+      this.#mark();
+    } catch (error) {
+      // What the collector did not answer the shell says; the lines are there all the same.
+      if (!(error instanceof ApiError || error.name === "AbortError")) throw error;
     }
-    this.#mark();
   }
 
   #hear(piece) {

@@ -50,7 +50,7 @@ function united(extents) {
 export function drawDoubts(plot, shown, colours) {
   within(plot, (context, box, ratio) => {
     for (const { track } of shown) {
-      for (const [from, to] of track.derived) derivedStrip(plot, context, box, from, to, colours, ratio);
+      for (const { from, to } of track.doubts.derived) derivedStrip(plot, context, box, from, to, colours, ratio);
     }
     for (const { track, of } of shown) doubtsOf(plot, context, box, track, of, colours, ratio);
   });
@@ -60,15 +60,17 @@ function doubtsOf(plot, context, box, track, of, colours, ratio) {
   let lastCross = -Infinity;
   let lastDiamond = -Infinity;
   for (let n = 0; n < track.times.length; n += 1) {
-    const isBad = track.isSummary ? track.bads[n] > 0 : track.qualities[n] >= 128;
-    const isSuspect = !track.isSummary && track.qualities[n] > 0 && !isBad;
+    const number = track.qualities[n];
+    const isBad = track.isSummary ? track.bads[n] > 0 : number >= 128;
+    const isSuspect = track.isSummary ? track.suspect(n) !== null : number > 0 && number < 128;
     if (!isBad && !isSuspect) continue;
     const x = plot.valToPos(track.times[n] + track.every / 2, "x", true);
     if (x < box.left || x > box.left + box.width) continue;
     if (isBad && x - lastCross >= APART * ratio) {
       cross(context, x, box.top + box.height - 2.2 * MARK * ratio, MARK * ratio, colours, ratio);
       lastCross = x;
-    } else if (isSuspect && x - lastDiamond >= APART * ratio) {
+    }
+    if (isSuspect && x - lastDiamond >= APART * ratio) {
       diamond(context, x, plot.valToPos(of(track.values[n]), "y", true), MARK * ratio, colours, ratio);
       lastDiamond = x;
     }

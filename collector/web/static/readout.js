@@ -2,6 +2,7 @@
 
 import { causesAt } from "./causes.js";
 import { element, fill } from "./dom.js";
+import { suspectWords } from "./doubts.js";
 import { inWords } from "./latest.js";
 import { written } from "./units.js";
 
@@ -22,6 +23,7 @@ export function saidOf(line, time, near) {
   const notes = [];
   if (point.min !== undefined && point.count > 1) notes.push(`${shown(point.min)} to ${shown(point.max)}`);
   if (point.bad > 0) notes.push(`${point.bad} bad`);
+  if (point.suspect) notes.push(suspectWords(point.suspect, point.time, point.time + line.track.every));
   if (point.quality && point.quality.grade !== "good") notes.push(inWords(point.quality));
   if (point.known === "derived") notes.push(`time derived${errorOf(point.error_ns)}`);
   return { value, notes: notes.join(", ") };

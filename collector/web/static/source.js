@@ -19,7 +19,7 @@ export async function tracksOf(api, series, span, width, { signal, shift = 0 } =
   const asked = { start: seconds(span.start - shift), end: seconds(span.end - shift), format: "columns" };
   const answers = series.map(async (each) => {
     const isRaw = (span.end - span.start) / (each.interval_s * 1000) <= width * RAW_A_PIXEL;
-    const points = isRaw ? undefined : Math.max(10, Math.round(width));
+    const points = isRaw ? undefined : pointsOf(width);
     try {
       const data = await api.bytes("/api/v1/readings", { series: each.series, ...asked, points }, { signal });
       return [each.series, track(each, unpacked(data), isRaw, (span.end - span.start) / (points ?? 1), shift)];
@@ -43,11 +43,31 @@ export async function gapsOf(api, series, span, { signal } = {}) {
   return (await Promise.all(answers)).flatMap((answer) => answer.gaps);
 }
 
+/**
+ * Ask what summaries do not tell: where readings are suspect, and where times were derived; the tracks take it.
+ * @param {import("./api.js").Api} api
+ * @param {(Track | Error)[]} tracks of that span and width
+ */
+export async function askDoubts(api, tracks, span, width, { signal } = {}) {
+  const summaries = tracks.filter((each) => each instanceof Track && each.isSummary);
+  await Promise.all(summaries.map(async ({ series, unit, shift, doubts }) => {
+    const asked = { start: seconds(span.start - shift), end: seconds(span.end - shift), points: pointsOf(width), time: "ms" };
+    const answer = await api.get("/api/v1/doubts", { series, ...asked }, { signal });
+    const its = answer.doubts.filter((each) => each.unit === unit);
+    doubts.take(its.map((each) => ({ ...each, from: each.from + shift, to: each.to + shift })));
+  }));
+}
+
+function pointsOf(width) {
+  return Math.max(10, Math.round(width));
+}
+
 function track(series, blocks, isRaw, widest, shift) {
   const unit = blocks.at(-1)?.head.unit ?? series.unit;
   const its = blocks.filter((block) => block.head.unit === unit);
   const made = new Track(series.series, { interval: intervalOf(series), every: isRaw ? 0 : widthOf(its, widest), unit });
   made.otherUnits = [...new Set(blocks.map((block) => block.head.unit))].filter((each) => each !== unit);
+  made.shift = shift;
   for (const block of its) if (shift) block.times = block.times.map((time) => time + shift);
   made.take(its);
   return made;

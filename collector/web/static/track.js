@@ -3,6 +3,7 @@
  * Pure but for what it is given.
  */
 
+import { Doubts } from "./doubts.js";
 import { quality } from "./latest.js";
 
 // So many intervals without a reading break the line.
@@ -19,7 +20,8 @@ const BREAK = null;
  * @property {number} [count] of a bucket, those with a value
  * @property {number} [bad] of a bucket, those without
  * @property {{grade: string, reason: string}} [quality] of a reading
- * @property {string} [known] how the time of a reading is known
+ * @property {import("./doubts.js").Suspect | null} [suspect] of a bucket, which it shares with its neighbours
+ * @property {string} [known] how the time is known; of a bucket derived, where any is
  * @property {number | null} [error_ns]
  */
 
@@ -31,8 +33,7 @@ export class Track {
   counts = [];
   bads = [];
   qualities = [];
-  /** Spans of readings whose time was derived: [from, to, error_ns]. */
-  derived = [];
+  doubts = new Doubts();
   /** Readings of which nobody knows the time. */
   undated = 0;
   reasons = {};
@@ -41,6 +42,8 @@ export class Track {
   /** Units of earlier readings, which no line of this one can show. */
   otherUnits = [];
   unit = "";
+  /** How much later it is shown than it was, ms: so that it can be compared. */
+  shift = 0;
 
   /**
    * @param {string} series
@@ -81,7 +84,7 @@ export class Track {
       return;
     }
     Object.assign(this.reasons, piece.reasons);
-    if (piece.time_known === "derived") this.#noteDerived(piece.times[0], piece.times.at(-1), piece.time_error_ns);
+    if (piece.time_known === "derived") this.#noteDerived(piece.times, piece.time_error_ns);
     piece.times.forEach((time, n) => {
       if (this.isSummary) this.#count(time, piece.values[n]);
       else if (this.times.length === 0 || time > this.times.at(-1)) this.#push(time, piece.values[n], piece.qualities?.[n] ?? 0);
@@ -108,14 +111,17 @@ export class Track {
   /** @returns {Point} */
   point(n) {
     const common = { time: this.times[n], value: this.values[n] };
+    const derived = this.doubts.derivedIn(common.time, this.#endOf(n));
+    if (derived) Object.assign(common, { known: "derived", error_ns: derived.error });
     if (this.isSummary) {
-      return { ...common, min: this.min[n], max: this.max[n], count: this.counts[n], bad: this.bads[n] };
+      return { ...common, min: this.min[n], max: this.max[n], count: this.counts[n], bad: this.bads[n], suspect: this.suspect(n) };
     }
-    const known = this.derived.find(([from, to]) => common.time >= from && common.time <= to);
-    return {
-      ...common, quality: quality(this.qualities[n], this.reasons),
-      known: known ? "derived" : "synced", error_ns: known ? known[2] : null,
-    };
+    return { known: "synced", error_ns: null, ...common, quality: quality(this.qualities[n], this.reasons) };
+  }
+
+  /** The suspect readings of a bucket, null: none. */
+  suspect(n) {
+    return this.doubts.suspectIn(this.times[n], this.#endOf(n));
   }
 
   /** The index of the reading after the nearest one, in a direction; -1: there is none. */
@@ -178,13 +184,16 @@ export class Track {
     append(this.values, block.values);
     append(this.qualities, block.qualities);
     const { time_known, time_error_ns } = block.head;
-    if (time_known === "derived") this.#noteDerived(block.times[0], block.times.at(-1), time_error_ns);
+    if (time_known === "derived") this.#noteDerived(block.times, time_error_ns);
   }
 
-  #noteDerived(from, to, error) {
-    const last = this.derived.at(-1);
-    if (last && from - last[1] <= this.interval * BROKEN_AFTER && last[2] === error) last[1] = Math.max(last[1], to);
-    else this.derived.push([from, to, error]);
+  #noteDerived(times, error) {
+    this.doubts.note(times[0], times.at(-1), error, this.interval * BROKEN_AFTER);
+  }
+
+  /** The last ms of a bucket, or the reading's own. */
+  #endOf(n) {
+    return this.times[n] + Math.max(0, this.every - 1);
   }
 
   #push(time, value, number) {

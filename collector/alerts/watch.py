@@ -61,7 +61,7 @@ class Watch:
         self._keeping = keeping
         self._is_revoked = is_revoked
         self._settings = settings
-        self._paces: dict[str, Pace] = {}
+        self._paces: dict[str, dict[str, Pace]] = {}  # of the series of each device
         self._silence = Silence(settings.silence, now_s, cause)
         self._rules = Rules(settings.rules)
         active = [alert for alert in kept.alerts if alert.state != "resolved"]
@@ -112,10 +112,10 @@ class Watch:
             for device in connected:  # what was missed is of these, most likely
                 self._silence.heard(device, (), now_s)
         for reading in self._first:
-            if (pace := self._paces.get(reading.series)) is not None:
+            if (pace := self._pace(reading.series)) is not None:
                 signals += self._rules.take(part_of(reading), pace, now_ns)
         self._first = []
-        signals += self._rules.look(self._pace, now_ns)
+        signals += self._rules.look(lambda series: self._pace(series) or Pace(0.0, 0.0), now_ns)
         for device in [each for each in self._silence.devices if self._is_revoked(each)]:
             self._forget(device)
         signals += self._silence.look(connected, now_s, now_ns)
@@ -231,17 +231,16 @@ class Watch:
 
     def _note_paces(self, device: str) -> None:
         """Note how often the series of a device are read, and what of it is too old to be looked at."""
-        for series in [each for each in self._paces if device_of(each) == device]:
-            del self._paces[series]
         expected: Mapping[str, Expected] = self._silence.expected_of(device) or {}
-        for series, each in expected.items():
-            holds_s = silent_after_s(each, self._settings.silence)
-            self._paces[series] = Pace(each.interval_s, holds_s)
-        late = (self._paces[series].late_ns for series in expected)
-        self.old_ns[device] = max(OLD_NS, max(late, default=0))
+        paces = {
+            series: Pace(each.interval_s, silent_after_s(each, self._settings.silence))
+            for series, each in expected.items()
+        }
+        self._paces[device] = paces
+        self.old_ns[device] = max([OLD_NS, *(each.late_ns for each in paces.values())])
 
-    def _pace(self, series: str) -> Pace:
-        return self._paces.get(series, Pace(0.0, 0.0))
+    def _pace(self, series: str) -> Pace | None:
+        return self._paces.get(series.partition("/")[0], {}).get(series)
 
     def _take_row(self, row: Row, now_s: float, now_ns: int) -> list[Signal]:
         if now_ns - row.to_ns > self.old_ns.get(row.device, OLD_NS):
@@ -251,8 +250,9 @@ class Watch:
         if not self._rules:
             return []
         signals: list[Signal] = []
+        paces = self._paces.get(row.device, {})
         for part in row.parts:
-            if (pace := self._paces.get(part.series)) is not None:
+            if (pace := paces.get(part.series)) is not None:
                 signals += self._rules.take(part, pace, now_ns)
         return signals
 

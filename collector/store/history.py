@@ -7,7 +7,7 @@ there twice.
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import translate
 from typing import NamedTuple
@@ -46,6 +46,8 @@ _CHUNKS = (
     f" WHERE id IN ({_TOUCHING.format('id FROM chunk WHERE series = ?1')}) ORDER BY id"
 )
 _OF_SEVERAL = "from_ns, readings FROM json_each(?1) CROSS JOIN chunk ON series = value"
+# A window of few series ends within so many of their chunks.
+_AHEAD = 64
 _BEGINS = f"{_TOUCHING.format(_OF_SEVERAL)} ORDER BY from_ns"
 _END = (
     "SELECT min((SELECT to_ns FROM chunk WHERE series = value AND from_ns < ?3"  # noqa: S608 - ours
@@ -166,15 +168,15 @@ def sealed_parts(
 
 def window_end(
     database: sqlite3.Connection,
-    several: Iterable[StoredSeries],
+    several: Sequence[StoredSeries],
     start_ns: int,
     end_ns: int,
     max_readings: int,
 ) -> int:
     """Return where to cut a range, so that up to there it has about so many sealed readings."""
     ids = json.dumps([series.id for series in several])
-    chunks_ahead = 1
-    while True:  # no further than needed: what is left may be all of a long range
+    chunks_ahead = max(1, _AHEAD // max(1, len(several)))
+    while True:  # not much further than needed: what is left may be all of a long range
         (look_ns,) = database.execute(_END, (ids, start_ns, end_ns, chunks_ahead)).fetchone()
         look_ns = end_ns if look_ns is None else min(look_ns + 1, end_ns)
         total = 0

@@ -142,10 +142,13 @@ class Reader:
                 undecodable += 1
             else:
                 found.setdefault(Key(*part[:2]), []).append(within(part, start_ns, end_ns))
-        parts = [joined(each) for _, each in sorted(found.items())]
-        if whole is not None:
-            until_ns = None if end_ns == whole[1] else end_ns
-            parts = [within(part, start_ns, until_ns) for part in parts]
+        until_ns = None if whole is not None and end_ns == whole[1] else end_ns
+        parts = []
+        for _, each in sorted(found.items()):
+            part = joined(each)
+            if whole is not None and any(its.boot for its in each):
+                part = within(part, start_ns, until_ns)
+            parts.append(part)
         return Range([part for part in parts if len(part.times_ns)], undecodable)
 
     def window_end(self, pattern: str, start_ns: int, end_ns: int, max_readings: int) -> int:

@@ -10,6 +10,7 @@ from kit import programs
 from kit.mailbox import Webhook, serving
 from kit.programs import Program
 from kit.waiting import wait_until
+from service.control import Failed
 
 _SENSORS = """
   count:
@@ -47,6 +48,17 @@ class Pair:
         """The numbers of the alerts that the command was told of."""
         return [json.loads(line)["id"] for line in self._told.read_text().splitlines()]
 
+    def begin(self) -> None:
+        """Start the collector, and wait until its alerts have begun."""
+        self.collector.start()
+        wait_until(self._has_begun, 40)
+
+    def _has_begun(self) -> bool:
+        try:
+            return bool(self.collector.ask("alerts"))
+        except Failed:  # it is being opened
+            return False
+
     def waiting(self) -> int:
         """How many notifications wait."""
         report = self.collector.ask("alerts")
@@ -72,7 +84,7 @@ def run_into(pair: Pair, place: str) -> None:
     pair.device.start()
     pair.collector.wait_dead()
     del pair.collector.environment["TELEGAUGE_CRASH_AT"]
-    pair.collector.start()
+    pair.begin()
 
 
 def test_killed_between_firing_and_telling(pair: Pair) -> None:
@@ -100,7 +112,7 @@ def test_killed_between_telling_and_noting_that(pair: Pair) -> None:
 def test_server_that_hangs_delays_nothing(pair: Pair) -> None:
     """Others are told, readings are stored, and the collector stops at once; it is told after the restart."""
     pair.hook.hang()
-    pair.collector.start()
+    pair.begin()
     pair.device.start()
     wait_until(lambda: pair.told, 40)
     before = pair.collector.ask("status")["commits"]
@@ -116,7 +128,7 @@ def test_server_that_hangs_delays_nothing(pair: Pair) -> None:
 def test_server_that_refuses_is_tried_again(pair: Pair) -> None:
     """What failed is shown, in `alert`, in `status` of systemd and in the log, until it is told."""
     pair.hook.status = 503
-    pair.collector.start()
+    pair.begin()
     pair.device.start()
 
     def errors() -> list[str]:
@@ -139,7 +151,7 @@ def test_damaged_file_stops_nothing(pair: Pair) -> None:
     pair.collector.state.mkdir(exist_ok=True)
     file.write_bytes(b"no database" * 100)
     file.chmod(0o600)
-    pair.collector.start()
+    pair.begin()
     pair.device.start()
     wait_until(lambda: pair.told, 40)
     assert file.with_name("alerts.db.damaged").exists()

@@ -4,6 +4,7 @@ Names follow prometheus.io/docs/practices/naming: base units, `_total` of what o
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from collector.alerts.report import Figures
@@ -84,11 +85,7 @@ def _of_collector(status: Status) -> Iterator[Metric]:
 
 def _of_devices(devices: Iterable[DeviceStatus]) -> Iterator[Metric]:
     all_of = list(devices)
-
-    def each(name: str, kind: str, words: str, values: Iterable[float | None]) -> Metric:
-        named = zip(all_of, values, strict=True)
-        return Metric(name, kind, words, [Sample(v, {"device": d.device}) for d, v in named])
-
+    each = partial(_labelled, "device", [d.device for d in all_of])
     yield each(
         "device_connected", "gauge", "1: the device has a session.",
         [None if d.connected is None else int(d.connected) for d in all_of],
@@ -128,16 +125,12 @@ def _of_devices(devices: Iterable[DeviceStatus]) -> Iterator[Metric]:
 
 def of_alerts(figures: Figures) -> Iterator[Metric]:
     """Give the metrics of the alerts, and of who is told of them."""
-
-    def each(name: str, kind: str, words: str, values: Iterable[int]) -> Metric:
-        named = zip(figures.notifiers, values, strict=True)
-        return Metric(name, kind, words, [Sample(v, {"notifier": n.name}) for n, v in named])
-
+    notifiers = figures.notifiers
+    each = partial(_labelled, "notifier", [n.name for n in notifiers])
     yield Metric(
         "alerts", "gauge", "Alerts that are not over, by state.",
         [Sample(count, {"state": state}) for state, count in figures.alerts.items()],
     )  # fmt: skip
-    notifiers = figures.notifiers
     yield each(
         "alert_notifications_waiting", "gauge", "Notifications that are still to be sent.",
         [n.waiting for n in notifiers],
@@ -176,6 +169,19 @@ def _of_web(web: WebFacts) -> Iterator[Metric]:
     yield _counter(
         "live_dropped_events_total", "Events that listeners were too slow for.", web.dropped_events
     )
+
+
+def _labelled(
+    label: str,
+    names: Iterable[str],
+    name: str,
+    kind: str,
+    words: str,
+    values: Iterable[float | None],
+) -> Metric:
+    """Return a metric with a sample for each of some names."""
+    named = zip(names, values, strict=True)
+    return Metric(name, kind, words, [Sample(value, {label: each}) for each, value in named])
 
 
 def _gauge(

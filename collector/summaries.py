@@ -12,14 +12,13 @@ import numpy.typing as npt
 from collector.clock import LARGEST_NS
 from collector.grids import DAY_NS, Grid, grid_for, grid_of
 from collector.layers import NO_BUCKETS, NO_READINGS, Layers, Readings, Span
-from collector.query import is_dated, of_grades
+from collector.query import of_grades
 from collector.store import (
     HOUR_NS,
     MINUTE_NS,
     NOWHERE,
     Buckets,
     Key,
-    Part,
     Reader,
     means,
     merged,
@@ -115,8 +114,8 @@ def _of_readings(
     reader: Reader, pattern: str, window: Span, grid: Grid, grades: frozenset[str]
 ) -> _Some:
     for part in reader.range(pattern, *window, NOWHERE).parts:
-        times_ns, values = _dated(of_grades(part, grades))
-        yield Key(*part[:2]), summarised(grid.starts(times_ns), times_ns, values)
+        its = of_grades(part, grades)
+        yield Key(*part[:2]), summarised(grid.starts(its.times_ns), its.times_ns, its.values)
 
 
 def _of_layers(reader: Reader, pattern: str, window: Span, grid: Grid) -> _Some:
@@ -171,13 +170,7 @@ def _readings(reader: Reader, pattern: str, spans: list[Span]) -> dict[Key, Read
     found: dict[Key, list[Readings]] = {}
     for each in spans:
         for part in reader.range(pattern, *each, NOWHERE).parts:
-            found.setdefault(Key(*part[:2]), []).append(_dated(part))
+            found.setdefault(Key(*part[:2]), []).append(Readings(part.times_ns, part.values))
     return {
         key: Readings(*map(np.concatenate, zip(*each, strict=True))) for key, each in found.items()
     }
-
-
-def _dated(part: Part) -> Readings:
-    """Return the readings of a part whose time is known."""
-    which = is_dated(part)
-    return Readings(part.times_ns[which], part.values[which])
